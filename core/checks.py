@@ -1,0 +1,182 @@
+"""Checks of ids, numbers and units that every room uses. Nothing here knows medicine."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from theracast.errors import DataError
+
+#: Ids are data, never paths or SQL: anything that could be either is refused where ids become file names.
+SAFE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+_CENSORED = re.compile(r"^\s*[<>≤≥]=?\s*[\d.,]+\s*$")
+_DECIMAL_COMMA = re.compile(r"^\s*[-+]?\d+,\d+\s*$")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong with the patients' tables.
+
+    Attributes
+    ----------
+    code : str
+        ``THX-<area><nn>``.
+    where : str
+        Table and column.
+    what : str
+        What is wrong, what was wanted and what to do. Never a patient's value.
+    rows : tuple of int
+        Positions (from 0) of the patients concerned; empty when the whole column or table is wrong.
+
+    Examples
+    --------
+    >>> Problem("THX-D15", "clinical:age", "outside 0-120", (3,)).rows
+    (3,)
+    """
+
+    code: str
+    where: str
+    what: str
+    rows: tuple[int, ...] = ()
+
+    def __str__(self) -> str:
+        at = f" | rows: {listed(np.asarray(self.rows) + 1)}" if self.rows else ""
+        return f"{self.code}: {self.what} | where: {self.where}{at}"
+
+
+def listed(values: Iterable[object], most: int = 5) -> str:
+    """Name the first few of many.
+
+    Parameters
+    ----------
+    values : iterable
+        Things with a readable ``str``.
+    most : int, default 5
+        How many to spell out.
+
+    Returns
+    -------
+    str
+        ``"a, b, c and 7 more"``.
+
+    Examples
+    --------
+    >>> listed(range(8), most=3)
+    '0, 1, 2 and 5 more'
+    """
+    items = [str(v) for v in values]
+    more = len(items) - most
+    return ", ".join(items[:most]) + (f" and {more} more" if more > 0 else "")
+
+
+def to_numbers(values: pd.Series, where: str) -> tuple[pd.Series, list[Problem]]:
+    """Read a column as float64; what cannot be read is a problem by row, never a silent NaN.
+
+    Parameters
+    ----------
+    values : Series of shape (n_patients,)
+        Numbers, or text that holds numbers.
+    where : str
+        Table and column, for the messages.
+
+    Returns
+    -------
+    numbers : Series of float64, shape (n_patients,)
+        NaN where the cell was empty or could not be read.
+    problems : list of Problem
+        Censored values, decimal commas, text and infinities, by row.
+
+    Examples
+    --------
+    >>> numbers, problems = to_numbers(pd.Series(["1.5", "", "<0.1"]), "clinical:crp")
+    >>> numbers.tolist(), problems[0].rows
+    ([1.5, nan, nan], (2,))
+    """
+    if pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
+        numbers = pd.Series(values.to_numpy(dtype=np.float64, na_value=np.nan), index=values.index)
+        text = pd.Series("", index=values.index, dtype=object)
+    else:
+        text = values.astype(object).where(values.notna(), "").map(str).str.strip()
+        numbers = pd.to_numeric(text.where(text != ""), errors="coerce").astype(np.float64)
+    unread = ((text != "") & numbers.isna()).to_numpy() & ~text.str.lower().isin(["na", "nan"]).to_numpy()
+    infinite = np.isinf(numbers.to_numpy())
+    censored = unread & text.str.match(_CENSORED).to_numpy(dtype=bool)
+    comma = unread & text.str.match(_DECIMAL_COMMA).to_numpy(dtype=bool)
+    kinds = [
+        ("THX-D13", censored, "holds censored values ('<x'); give the limit in a column of its own, or leave empty"),
+        ("THX-D13", comma, "holds decimal commas; write decimal points"),
+        ("THX-D13", unread & ~censored & ~comma, "holds text where a number is wanted; leave unknown cells empty"),
+        ("THX-D11", infinite, "holds infinite values; leave unknown cells empty"),
+    ]
+    problems = [Problem(code, where, what, _positions(mask)) for code, mask, what in kinds if mask.any()]
+    return numbers.mask(infinite), problems
+
+
+def out_of_range(values: pd.Series, low: float, high: float, where: str, unit: str, code: str) -> list[Problem]:
+    """Find the rows outside the plausible range of a column.
+
+    Parameters
+    ----------
+    values : Series of float64
+        One value per patient; NaN is unknown and passes.
+    low, high : float
+        Inclusive bounds.
+    where, unit, code : str
+        Table and column, unit and error code, for the message.
+
+    Returns
+    -------
+    list of Problem
+        Empty, or one.
+
+    Examples
+    --------
+    >>> out_of_range(pd.Series([50.0, 200.0]), 0, 120, "clinical:age", "years", "THX-D15")[0].rows
+    (1,)
+    """
+    outside = ((values < low) | (values > high)).to_numpy()
+    if not outside.any():
+        return []
+    return [Problem(code, where, f"should be within {low:g}-{high:g} {unit}", _positions(outside))]
+
+
+def require_columns(table: pd.DataFrame, columns: Sequence[str], name: str) -> None:
+    """Refuse a table that lacks columns.
+
+    Parameters
+    ----------
+    table : DataFrame
+        The table.
+    columns : sequence of str
+        What must be there.
+    name : str
+        Name of the table, for the message.
+
+    Raises
+    ------
+    DataError
+        Naming every missing column.
+
+    Examples
+    --------
+    >>> require_columns(pd.DataFrame({"a": []}), ["a"], "clinical")
+    """
+    missing = [c for c in columns if c not in table.columns]
+    if missing:
+        raise DataError(
+            "columns are missing",
+            code="THX-D32",
+            where=name,
+            got=f"{table.shape[1]} columns",
+            wanted=listed(missing),
+            fix="Add them, or rename the columns that hold them.",
+        )
+
+
+def _positions(mask: np.ndarray) -> tuple[int, ...]:
+    return tuple(int(i) for i in np.flatnonzero(mask))

@@ -1,0 +1,1 @@
+"""Numba kernels: bare arrays in, bare arrays out. They check nothing and know no medicine."""

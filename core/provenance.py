@@ -1,0 +1,213 @@
+"""Where every number came from: hashed sources, lineage of features, digests of tables."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import pkgutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file, or one table in memory, as it was read.
+
+    Attributes
+    ----------
+    name : str
+        Table name, ``"expression"``.
+    path : str
+        Where it was read, or ``"memory"``.
+    sha256 : str
+        Digest of the bytes of the file, or of the canonical table when it came from memory.
+
+    Examples
+    --------
+    >>> Source("clinical", "memory", "0" * 64).name
+    'clinical'
+    """
+
+    name: str
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """What one column of a feature matrix is and rests on.
+
+    Attributes
+    ----------
+    feature, block, unit, about, reference : str
+        Name, the block that made it, unit, meaning, DOI or PMID.
+    kind : str
+        ``"measured"``, ``"proxy"``, ``"mixed"`` or ``"absent"`` in the matrix at hand.
+    sources : tuple of str
+        ``table:sha256[:12]`` of every source the block could read.
+
+    Examples
+    --------
+    >>> Lineage("mutations__tmb", "mutations", "mut/Mb", "burden", "", "measured", ("clinical:abc",)).unit
+    'mut/Mb'
+    """
+
+    feature: str
+    block: str
+    unit: str
+    about: str
+    reference: str
+    kind: str
+    sources: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return a JSON-ready form.
+
+        Returns
+        -------
+        dict
+            Field name to value.
+
+        Examples
+        --------
+        >>> Lineage("f", "b", "", "", "", "proxy", ()).as_dict()["kind"]
+        'proxy'
+        """
+        return asdict(self)
+
+
+def sha256_file(path: str | Path) -> str:
+    """Digest the bytes of a file.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+
+    Returns
+    -------
+    str
+        64 hexadecimal characters.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.NamedTemporaryFile() as empty:
+    ...     sha256_file(empty.name)[:8]
+    'e3b0c442'
+    """
+    with Path(path).open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def code_digest() -> str:
+    """Digest the source files of the installed theracast, so that a model knows the code that made it.
+
+    Returns
+    -------
+    str
+        64 hexadecimal characters; the same for an editable and a regular install of the same files.
+
+    Examples
+    --------
+    >>> len(code_digest())
+    64
+    """
+    import theracast
+
+    modules = sorted(m.name for m in pkgutil.walk_packages(theracast.__path__, "theracast.") if not m.ispkg)
+    found = {m: importlib.util.find_spec(m) for m in modules}
+    return digest_json({m: sha256_file(s.origin) for m, s in found.items() if s is not None and s.origin})
+
+
+def digest_json(value: Any) -> str:
+    """Digest anything JSON can carry; the order of keys does not matter.
+
+    Parameters
+    ----------
+    value : object
+        Dicts, lists, strings, numbers.
+
+    Returns
+    -------
+    str
+        64 hexadecimal characters.
+
+    Examples
+    --------
+    >>> digest_json({"a": 1, "b": 2}) == digest_json({"b": 2, "a": 1})
+    True
+    """
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def digest_rows(table: pd.DataFrame) -> pd.Series:
+    """Digest each row of a table, independent of the order of its columns.
+
+    Numbers enter as float64 bytes with one NaN and one zero, so that a CSV and a Parquet of the same values
+    agree; everything else enters as text. A column without a value in a row leaves no trace in that row's
+    digest: an absent column and an empty one are the same patient.
+
+    Parameters
+    ----------
+    table : DataFrame of shape (n_patients, n_columns)
+        One row per patient.
+
+    Returns
+    -------
+    Series of str, shape (n_patients,)
+        64 hexadecimal characters each, indexed as `table`.
+
+    Examples
+    --------
+    >>> a = pd.DataFrame({"x": [1.0], "y": ["m"]})
+    >>> digest_rows(a)[0] == digest_rows(a[["y", "x"]].assign(z=np.nan))[0]
+    True
+    """
+    columns = sorted(table.columns, key=str)
+    if len(set(columns)) < len(columns):
+        raise ValueError("a column occurs more than once")
+    kinds = {c: pd.api.types.is_numeric_dtype(table[c]) or pd.api.types.is_bool_dtype(table[c]) for c in columns}
+    numeric = [c for c in columns if kinds[c]]
+    names = np.array([str(c) for c in numeric], dtype=object)
+    numbers = table[numeric].to_numpy(dtype=np.float64, na_value=np.nan) + 0.0  # -0.0 becomes 0.0
+    texts = [(str(c), table[c].to_numpy(dtype=object), table[c].notna().to_numpy()) for c in columns if not kinds[c]]
+
+    digests = []
+    for row, values in enumerate(numbers):
+        present = ~np.isnan(values)
+        row_hash = hashlib.sha256("\x1f".join(names[present]).encode())
+        row_hash.update(values[present].tobytes())
+        for name, cells, filled in texts:
+            if filled[row]:
+                row_hash.update(f"\x1e{name}\x1f{cells[row]}".encode())
+        digests.append(row_hash.hexdigest())
+    return pd.Series(digests, index=table.index, dtype=object)
+
+
+def digest_frame(table: pd.DataFrame) -> str:
+    """Digest a table: its ids and its rows, independent of column order.
+
+    Parameters
+    ----------
+    table : DataFrame
+        One row per patient.
+
+    Returns
+    -------
+    str
+        64 hexadecimal characters.
+
+    Examples
+    --------
+    >>> len(digest_frame(pd.DataFrame({"x": [1.0]}, index=["p1"])))
+    64
+    """
+    rows = digest_rows(table)
+    return digest_json([[str(i), d] for i, d in rows.items()])

@@ -1,0 +1,1 @@
+"""The ground floor: measures patients. Tables in, feature matrices out."""

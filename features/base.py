@@ -1,0 +1,312 @@
+"""OmicsBlock: one omics layer as a scikit-learn transformer over a cohort."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar, Self
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, TransformerMixin
+
+from theracast.checks import Problem, out_of_range, to_numbers
+from theracast.errors import DataError
+from theracast.features.cohort import Cohort, as_cohort
+from theracast.features.spec import BlockSpec
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a block measured of each patient.
+
+    Attributes
+    ----------
+    values : DataFrame of shape (n_patients, n_features)
+        Native units; NaN is not known.
+    proxy : DataFrame of bool, same shape
+        True where a stand-in was used for the thing itself.
+    coverage : Series of float, shape (n_patients,)
+        Share of what the block reads that was there, in [0, 1].
+    notes : dict of str to list of str
+        Per patient id, what a reader should know.
+
+    Examples
+    --------
+    >>> Measured.of(pd.DataFrame({"a": [1.0, np.nan]})).coverage.tolist()
+    [1.0, 0.0]
+    """
+
+    values: pd.DataFrame
+    proxy: pd.DataFrame
+    coverage: pd.Series
+    notes: dict[str, list[str]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, values: pd.DataFrame, **known: object) -> Measured:
+        """Fill in what the block did not say: nothing is a proxy, coverage is the share of features.
+
+        Parameters
+        ----------
+        values : DataFrame
+            The features.
+        **known : object
+            Any other field.
+
+        Returns
+        -------
+        Measured
+            Complete.
+
+        Examples
+        --------
+        >>> bool(Measured.of(pd.DataFrame({"a": [1.0]})).proxy.loc[0, "a"])
+        False
+        """
+        defaults = {
+            "proxy": pd.DataFrame(False, index=values.index, columns=values.columns),
+            "coverage": values.notna().mean(axis=1),
+        }
+        return cls(values, **{**defaults, **known})  # type: ignore[arg-type]
+
+
+class OmicsBlock(TransformerMixin, BaseEstimator):
+    """One omics layer: reads a cohort by its spec, refuses what is implausible, names what it gives.
+
+    A block is one file: a subclass with a `spec` and `measure`; `learn` where something must be kept from the
+    training cohorts.
+
+    Examples
+    --------
+    >>> from theracast.features.blocks import BLOCKS
+    >>> BLOCKS["mutations"]().get_feature_names_out().tolist()
+    ['mutations__tmb']
+    """
+
+    spec: ClassVar[BlockSpec]
+
+    def measure(self, cohort: Cohort) -> Measured:
+        """Compute the features of each patient alone.
+
+        Parameters
+        ----------
+        cohort : Cohort
+            Patients.
+
+        Returns
+        -------
+        Measured
+            One row per patient; columns are `spec.features` without the block's name.
+
+        Examples
+        --------
+        >>> from theracast.features.blocks import BLOCKS
+        >>> c = Cohort.from_tables({"mutations": pd.DataFrame({"tmb": [9.0], "tmb_unit": "mut/Mb"}, index=["p"])})
+        >>> BLOCKS["mutations"]().measure(c).values["tmb"].tolist()
+        [9.0]
+        """
+        raise NotImplementedError
+
+    def learn(self, cohort: Cohort) -> None:
+        """Keep what must be kept from the training cohorts; nothing by default.
+
+        Parameters
+        ----------
+        cohort : Cohort
+            Training patients.
+
+        Examples
+        --------
+        >>> from theracast.features.blocks import BLOCKS
+        >>> BLOCKS["mutations"]().learn(None)
+        """
+
+    def check(self, cohort: Cohort) -> list[Problem]:
+        """List everything implausible in what the block reads.
+
+        Parameters
+        ----------
+        cohort : Cohort
+            Patients.
+
+        Returns
+        -------
+        list of Problem
+            With rows, when single patients are concerned; without, when the column is.
+
+        Examples
+        --------
+        >>> from theracast.features.blocks import BLOCKS
+        >>> c = Cohort.from_tables({"clinical": pd.DataFrame({"age": [-1.0]}, index=["p"])})
+        >>> BLOCKS["clinical"]().check(c)[0].code
+        'THX-D15'
+        """
+        found = []
+        for column in self.spec.inputs:
+            if not np.isnan(column.low):
+                where, values = cohort.column(column.name, self.spec.tables)
+                numbers, problems = to_numbers(values, where)
+                found += problems
+                found += out_of_range(numbers, column.low, column.high, where, column.unit, column.code)
+        return found
+
+    def numbers(self, cohort: Cohort, name: str) -> pd.Series:
+        """Read one numeric input; cells that `check` refuses are NaN.
+
+        Parameters
+        ----------
+        cohort : Cohort
+            Patients.
+        name : str
+            Input column.
+
+        Returns
+        -------
+        Series of float64
+            One value per patient.
+
+        Examples
+        --------
+        >>> from theracast.features.blocks import BLOCKS
+        >>> c = Cohort.from_tables({"clinical": pd.DataFrame({"age": ["61"]}, index=["p"])})
+        >>> BLOCKS["clinical"]().numbers(c, "age").tolist()
+        [61.0]
+        """
+        where, values = cohort.column(name, self.spec.tables)
+        return to_numbers(values, where)[0]
+
+    def words(self, cohort: Cohort, name: str) -> pd.Series:
+        """Read one input as lower-case text; unknown is the empty string.
+
+        Parameters
+        ----------
+        cohort : Cohort
+            Patients.
+        name : str
+            Input column.
+
+        Returns
+        -------
+        Series of str
+            One value per patient.
+
+        Examples
+        --------
+        >>> from theracast.features.blocks import BLOCKS
+        >>> c = Cohort.from_tables({"clinical": pd.DataFrame({"sex": ["F "]}, index=["p"])})
+        >>> BLOCKS["clinical"]().words(c, "sex").tolist()
+        ['f']
+        """
+        _, values = cohort.column(name, self.spec.tables)
+        return values.astype(object).where(values.notna(), "").map(lambda v: str(v).strip().lower())
+
+    def fit(self, X: Cohort | pd.DataFrame, y: object = None) -> Self:
+        """Check the training patients and keep what `learn` keeps.
+
+        Parameters
+        ----------
+        X : Cohort or wide DataFrame
+            Training patients.
+        y : ignored
+            For scikit-learn.
+
+        Returns
+        -------
+        self
+            Fitted.
+
+        Raises
+        ------
+        DataError
+            On the first thing that `check` finds; the others are counted.
+
+        Examples
+        --------
+        >>> from theracast.features.blocks import BLOCKS
+        >>> from theracast.features.datasets import load_cohort
+        >>> BLOCKS["pathology"]().fit(load_cohort("riaz2017_mel")).n_patients_
+        51
+        """
+        cohort = as_cohort(X)
+        refuse(self.check(cohort))
+        self.learn(cohort)
+        self.n_patients_ = len(cohort)
+        return self
+
+    def transform(self, X: Cohort | pd.DataFrame) -> pd.DataFrame:
+        """Compute the features, refusing implausible input.
+
+        Parameters
+        ----------
+        X : Cohort or wide DataFrame
+            Patients.
+
+        Returns
+        -------
+        DataFrame of float64, shape (n_patients, n_features)
+            Columns ``<block>__<feature>``; NaN is not known.
+
+        Raises
+        ------
+        DataError
+            As `fit`.
+
+        Examples
+        --------
+        >>> from theracast.features.blocks import BLOCKS
+        >>> from theracast.features.datasets import load_cohort
+        >>> BLOCKS["mutations"]().fit_transform(load_cohort("riaz2017_mel")).shape
+        (51, 1)
+        """
+        cohort = as_cohort(X)
+        refuse(self.check(cohort))
+        return self.measure(cohort).values.add_prefix(f"{self.spec.name}__")
+
+    def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
+        """Name the columns of `transform`.
+
+        Parameters
+        ----------
+        input_features : ignored
+            For scikit-learn.
+
+        Returns
+        -------
+        ndarray of str
+            ``<block>__<feature>``.
+
+        Examples
+        --------
+        >>> from theracast.features.blocks import BLOCKS
+        >>> BLOCKS["pathology"]().get_feature_names_out().tolist()[0]
+        'pathology__pdl1'
+        """
+        return np.array(self.spec.names, dtype=object)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "n_patients_")
+
+
+def refuse(problems: list[Problem]) -> None:
+    """Raise the first problem and count the others.
+
+    Parameters
+    ----------
+    problems : list of Problem
+        What `OmicsBlock.check` found.
+
+    Raises
+    ------
+    DataError
+        When there is any.
+
+    Examples
+    --------
+    >>> refuse([])
+    """
+    if problems:
+        first = problems[0]
+        rows = f"; rows {', '.join(str(r + 1) for r in first.rows[:5])}" if first.rows else ""
+        more = f" ({len(problems) - 1} more problems)" if len(problems) > 1 else ""
+        raise DataError(
+            first.what + more, code=first.code, where=first.where + rows, fix="Correct the cells, or leave them empty."
+        )

@@ -1,0 +1,18 @@
+"""The omics layers, one file each. A new one is a file and a line here."""
+
+from theracast.features.base import OmicsBlock
+from theracast.features.blocks.clinical import ClinicalBlock
+from theracast.features.blocks.mutations import MutationsBlock
+from theracast.features.blocks.pathology import PathologyBlock
+from theracast.features.blocks.signatures import SignaturesBlock
+from theracast.registry import Registry
+
+BLOCKS: Registry[type[OmicsBlock]] = Registry(
+    "block",
+    {
+        "clinical": ClinicalBlock,
+        "pathology": PathologyBlock,
+        "mutations": MutationsBlock,
+        "signatures": SignaturesBlock,
+    },
+)

@@ -1,0 +1,139 @@
+"""Mutations: tumour mutational burden, harmonised to mutations per megabase."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from theracast.checks import Problem
+from theracast.features.base import Measured, OmicsBlock
+from theracast.features.cohort import Cohort
+from theracast.features.spec import BlockSpec, Column, Feature
+
+#: Megabases by which an exome's count is divided when no size is given: the size by which Liu 2019's burden and
+#: count agree (PredictioR), the largest melanoma cohort here.
+EXOME_MB = 50.0
+
+#: Unit labels that are known to be wrong at their source. COMPASS calls exome counts (median 496) mut/Mb.
+_MISLABELLED_COUNTS = ("compass real_tmb",)
+
+
+class MutationsBlock(OmicsBlock):
+    """Tumour mutational burden in mutations per megabase.
+
+    A count becomes a burden through the size of what was sequenced: column ``panel_mb``, or a whole exome. The
+    result of one patient never depends on the others.
+
+    Parameters
+    ----------
+    exome_mb : float, default 50
+        Size of an exome, in megabases, for counts that say 'exome' and give no ``panel_mb``.
+
+    Examples
+    --------
+    >>> c = Cohort.from_tables({"mutations": pd.DataFrame(
+    ...     {"tmb": [500.0], "tmb_unit": ["nonsynonymous count (exome)"]}, index=["p1"])})
+    >>> MutationsBlock().fit_transform(c)["mutations__tmb"].tolist()
+    [10.0]
+    """
+
+    spec = BlockSpec(
+        "mutations",
+        "Mutations of the tumour, as burden.",
+        ("mutations", "clinical"),
+        (
+            Column("tmb", "tumour mutational burden or count", "mut/Mb or count", 0, 20_000, "THX-D16", "9.4"),
+            Column("tmb_unit", "unit of tmb", "'mut/Mb ...' or '... count (exome)'", example="mut/Mb"),
+            Column("panel_mb", "size of what was sequenced, for counts", "Mb", 0.01, 100, "THX-D16", "1.2"),
+        ),
+        (
+            Feature(
+                "tmb",
+                "mut/Mb",
+                "nonsynonymous mutations per megabase",
+                "10.1038/s41588-018-0312-8",
+                direction=1,
+                scale="log2",
+            ),
+        ),
+    )
+
+    def __init__(self, exome_mb: float = EXOME_MB) -> None:
+        self.exome_mb = exome_mb
+
+    def check(self, cohort: Cohort) -> list[Problem]:
+        """Refuse burdens without a unit, and counts labelled mut/Mb.
+
+        Parameters
+        ----------
+        cohort : Cohort
+            Patients.
+
+        Returns
+        -------
+        list of Problem
+            THX-D16 for the whole column, or by row.
+
+        Examples
+        --------
+        >>> c = Cohort.from_tables({"mutations": pd.DataFrame({"tmb": [500.0], "tmb_unit": "mut/Mb"}, index=["p"])})
+        >>> print(MutationsBlock().check(c)[0].what[:40])
+        should be in mut/Mb (median under 150);
+        """
+        found = super().check(cohort)
+        where, _ = cohort.column("tmb", self.spec.tables)
+        tmb, kind, size = self._read(cohort)
+        unlabelled = (tmb.notna() & (kind == "")).to_numpy()
+        if unlabelled.any():
+            rows = tuple(int(i) for i in np.flatnonzero(unlabelled))
+            found.append(Problem("THX-D16", where, "needs a unit in tmb_unit: 'mut/Mb' or 'count (exome)'", rows))
+        per_mb = tmb[kind == "mut/Mb"]
+        if len(per_mb) and per_mb.median() > 150:
+            found.append(
+                Problem(
+                    "THX-D16",
+                    where,
+                    f"should be in mut/Mb (median under 150); got median {per_mb.median():.3g}. "
+                    "If these are counts, write 'count (exome)' in tmb_unit, or give panel_mb",
+                )
+            )
+        sizeless = (tmb.notna() & (kind == "count") & size.isna()).to_numpy()
+        if sizeless.any():
+            rows = tuple(int(i) for i in np.flatnonzero(sizeless))
+            found.append(
+                Problem("THX-D16", where, "is a count of unknown territory: give panel_mb, or say '(exome)'", rows)
+            )
+        return found
+
+    def measure(self, cohort: Cohort) -> Measured:
+        """Divide counts by the megabases sequenced.
+
+        Parameters
+        ----------
+        cohort : Cohort
+            Patients.
+
+        Returns
+        -------
+        Measured
+            ``tmb``.
+
+        Examples
+        --------
+        >>> c = Cohort.from_tables({"clinical": pd.DataFrame({"tmb": [9.0], "tmb_unit": "mut/Mb"}, index=["p"])})
+        >>> MutationsBlock().measure(c).values["tmb"].tolist()
+        [9.0]
+        """
+        tmb, kind, size = self._read(cohort)
+        counted = kind == "count"
+        values = tmb.where(~counted, tmb / size)
+        notes = {i: [f"TMB from a count over {size[i]:g} Mb"] for i in tmb.index[counted & values.notna()]}
+        return Measured.of(pd.DataFrame({"tmb": values}), notes=notes)
+
+    def _read(self, cohort: Cohort) -> tuple[pd.Series, pd.Series, pd.Series]:
+        tmb, size = self.numbers(cohort, "tmb"), self.numbers(cohort, "panel_mb")
+        unit = self.words(cohort, "tmb_unit")
+        count = unit.str.contains("count") | unit.map(lambda u: any(m in u for m in _MISLABELLED_COUNTS))
+        kind = pd.Series(np.where(count, "count", np.where(unit.str.contains("/mb"), "mut/Mb", "")), index=tmb.index)
+        exome = unit.str.contains("exome") | unit.str.contains("compass")
+        return tmb, kind, size.where(size.notna(), np.where(exome, self.exome_mb, np.nan))

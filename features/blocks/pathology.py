@@ -1,0 +1,224 @@
+"""Pathology: PD-L1 and tumour-infiltrating lymphocytes, by stain where there is one, by mRNA where there is not."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pandas as pd
+
+from theracast.checks import Problem
+from theracast.features.base import Measured, OmicsBlock
+from theracast.features.cohort import Cohort
+from theracast.features.scores import set_scores
+from theracast.features.spec import BlockSpec, Column, Feature
+
+_PROXY = {"pdl1": ("Target_marker_PDL1",), "til": ("CD8Tcell_sc", "CytoxAct_Rooney")}
+#: Gene sets that stand in for a stain.
+PROXY_SETS = tuple(s for sets in _PROXY.values() for s in sets)
+
+#: Position of a stain between 0 and 1 by the label's own cut-points: the low, middle and upper third are what the
+#: assays call negative, low and high (IC 0/1/2+; TPS <1, 1-49, >=50 %; CPS <1, 1-9, >=10). A level without a number
+#: sits in the middle of its third. A convention, declared as such; in IMvigor210 the thirds hold 28, 38 and 34 %.
+_SCALES = {
+    "level": ([0, 1, 2, 3], [1 / 6, 1 / 2, 5 / 6, 5 / 6]),
+    "tps": ([0, 1, 50, 100], [1 / 6, 1 / 3, 2 / 3, 1]),
+    "cps": ([0, 1, 10, 100], [1 / 6, 1 / 3, 2 / 3, 1]),
+    "binary": ([0, 1], [1 / 6, 2 / 3]),
+    "phenotype": ([0, 1, 2], [1 / 6, 1 / 2, 5 / 6]),
+    "percent": ([0, 10, 50, 100], [1 / 6, 1 / 3, 2 / 3, 1]),
+}
+_TOP = {"level": 3, "tps": 100, "cps": 100, "binary": 1, "phenotype": 2, "percent": 100, "density": 50_000}
+_KINDS = {
+    "pdl1": {
+        r"\btps\b|tumou?r proportion": "tps",
+        r"\bcps\b|combined positive": "cps",
+        r"\(0/1\)": "binary",
+        r"\blevel\b|\bic\b": "level",
+    },
+    "til": {r"phenotype": "phenotype", r"density|/mm": "density", r"%": "percent"},
+}
+
+
+class PathologyBlock(OmicsBlock):
+    """PD-L1 and TIL on one scale from 0 (none) to 1 (most).
+
+    A stain is placed by the cut-points of its assay. Where no stain was made, mRNA stands in as a declared proxy
+    (CD274 for PD-L1; the mean of CD8A/CD8B and cytolytic activity for TIL), placed by its rank among the training
+    patients. Density has no cut-points that hold between laboratories: it is kept as measured.
+
+    Parameters
+    ----------
+    proxies : bool, default True
+        Whether mRNA may stand in for a stain.
+
+    Attributes
+    ----------
+    quantiles_ : dict of str to list of float
+        Per proxy, 101 quantiles of the training patients.
+
+    Examples
+    --------
+    >>> c = Cohort.from_tables({"pathology": pd.DataFrame(
+    ...     {"pdl1": [60.0], "pdl1_unit": ["TPS %"], "til": [2], "til_unit": ["CD8 phenotype"]}, index=["p1"])})
+    >>> PathologyBlock().fit_transform(c).round(2).iloc[0, :2].tolist()
+    [0.73, 0.83]
+    """
+
+    spec = BlockSpec(
+        "pathology",
+        "PD-L1 and tumour-infiltrating lymphocytes.",
+        ("pathology", "clinical"),
+        (
+            Column("pdl1", "PD-L1 by immunohistochemistry", "by pdl1_unit", 0, 100, "THX-D14", "60"),
+            Column("pdl1_unit", "its score and assay", "TPS %, CPS, IC level, 0/1", example="22C3 TPS %"),
+            Column("til", "tumour-infiltrating lymphocytes", "by til_unit", 0, 50_000, "THX-D14", "2"),
+            Column(
+                "til_unit", "how they were scored", "CD8 phenotype 0/1/2, %, density cells/mm2", example="CD8 phenotype"
+            ),
+        ),
+        (
+            Feature("pdl1", "position 0-1", "PD-L1, by stain or CD274 mRNA", "10.1038/nature14011", 1),
+            Feature(
+                "til",
+                "position 0-1",
+                "tumour-infiltrating lymphocytes, by stain or CD8 and cytolytic mRNA",
+                "10.1038/nature13954",
+                1,
+            ),
+            Feature("til_density", "cells/mm2", "CD8 density as measured", "10.1038/nature13954", 1, scale="log2"),
+        ),
+    )
+
+    def __init__(self, proxies: bool = True) -> None:
+        self.proxies = proxies
+
+    def learn(self, cohort: Cohort) -> None:
+        """Keep the quantiles of the mRNA proxies.
+
+        Parameters
+        ----------
+        cohort : Cohort
+            Training patients.
+
+        Examples
+        --------
+        >>> block = PathologyBlock()
+        >>> block.learn(Cohort.from_tables({"clinical": pd.DataFrame({"age": [1]}, index=["p"])}))
+        >>> block.quantiles_
+        {}
+        """
+        raw = self._proxies(cohort)
+        self.quantiles_ = {
+            name: np.quantile(values.dropna(), np.linspace(0, 1, 101)).tolist()
+            for name, values in raw.items()
+            if values.notna().any()
+        }
+
+    def check(self, cohort: Cohort) -> list[Problem]:
+        """Refuse stains without a unit, outside their scale, or as a fraction where a percentage is meant.
+
+        Parameters
+        ----------
+        cohort : Cohort
+            Patients.
+
+        Returns
+        -------
+        list of Problem
+            THX-D14.
+
+        Examples
+        --------
+        >>> c = Cohort.from_tables({"pathology": pd.DataFrame({"pdl1": [60.0]}, index=["p1"])})
+        >>> PathologyBlock().check(c)[0].what
+        "needs its score and assay in pdl1_unit, such as '22C3 TPS %'"
+        """
+        found = super().check(cohort)
+        for name in ("pdl1", "til"):
+            where, _ = cohort.column(name, self.spec.tables)
+            values, kinds = self._stain(cohort, name)
+            unlabelled = (values.notna() & (kinds == "")).to_numpy()
+            example = "'22C3 TPS %'" if name == "pdl1" else "'CD8 phenotype'"
+            if unlabelled.any():
+                found.append(
+                    Problem(
+                        "THX-D14",
+                        where,
+                        f"needs its score and assay in {name}_unit, such as {example}",
+                        _rows(unlabelled),
+                    )
+                )
+            above = (values > kinds.map(_TOP)).to_numpy()
+            if above.any():
+                found.append(Problem("THX-D14", where, f"is above the top of its scale ({name}_unit)", _rows(above)))
+            percent = values[kinds.isin(["tps", "percent"])].dropna()
+            if len(percent) and percent.max() <= 1 and (percent % 1 != 0).any():
+                found.append(
+                    Problem("THX-D14", where, "should be in percent (0-100); got fractions (0-1). Multiply by 100")
+                )
+        return found
+
+    def measure(self, cohort: Cohort) -> Measured:
+        """Place each patient by stain, or by proxy.
+
+        Parameters
+        ----------
+        cohort : Cohort
+            Patients.
+
+        Returns
+        -------
+        Measured
+            `proxy` is True where mRNA stood in.
+
+        Examples
+        --------
+        >>> from theracast.features.datasets import load_cohort
+        >>> c = load_cohort("riaz2017_mel")
+        >>> bool(PathologyBlock().fit(c).measure(c).proxy["pdl1"].all())
+        True
+        """
+        raw = self._proxies(cohort) if self.proxies else {}
+        columns: dict[str, pd.Series] = {}
+        proxy: dict[str, pd.Series] = {}
+        for name in ("pdl1", "til"):
+            values, kinds = self._stain(cohort, name)
+            placed = pd.Series(np.nan, index=cohort.ids)
+            for kind, (at, position) in _SCALES.items():
+                mine = kinds == kind
+                placed[mine] = np.interp(values[mine], at, position)
+            placed = placed.where(values.notna())
+            proxy[name] = pd.Series(False, index=cohort.ids)
+            if name in self.quantiles_ and name in raw:
+                rank = np.interp(raw[name], self.quantiles_[name], np.linspace(0, 1, 101))
+                stand_in = pd.Series(rank, index=cohort.ids).where(raw[name].notna())
+                proxy[name] = placed.isna() & stand_in.notna()
+                placed = placed.fillna(stand_in)
+            columns[name] = placed
+        values, kinds = self._stain(cohort, "til")
+        columns["til_density"] = values.where(kinds == "density")
+        proxy["til_density"] = pd.Series(False, index=cohort.ids)
+        frame = pd.DataFrame(columns)
+        words = {
+            "pdl1": "PD-L1 from CD274 mRNA, not from a stain",
+            "til": "TIL from CD8 and cytolytic mRNA, not from a stain",
+        }
+        notes: dict[str, list[str]] = {}
+        for name, text in words.items():
+            for i in cohort.ids[proxy[name].to_numpy()]:
+                notes.setdefault(i, []).append(text)
+        return Measured(frame, pd.DataFrame(proxy), frame[["pdl1", "til"]].notna().mean(axis=1), notes)
+
+    def _proxies(self, cohort: Cohort) -> dict[str, pd.Series]:
+        scores = set_scores(cohort, PROXY_SETS).values
+        return {name: scores[list(sets)].mean(axis=1, skipna=False) for name, sets in _PROXY.items()}
+
+    def _stain(self, cohort: Cohort, name: str) -> tuple[pd.Series, pd.Series]:
+        unit = self.words(cohort, f"{name}_unit")
+        kinds = unit.map(lambda u: next((kind for pattern, kind in _KINDS[name].items() if re.search(pattern, u)), ""))
+        return self.numbers(cohort, name), kinds
+
+
+def _rows(mask: np.ndarray) -> tuple[int, ...]:
+    return tuple(int(i) for i in np.flatnonzero(mask))

@@ -1,0 +1,425 @@
+"""Cohort: named tables keyed by patient id, every source hashed, every row accounted for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from theracast.checks import listed
+from theracast.errors import DataError
+from theracast.features.genes import CANONICAL, patients_in_rows, to_canonical, unique_genes
+from theracast.provenance import Source, digest_frame, digest_rows
+
+#: Tables whose columns are genes or gene sets; the others are clinical-style tables.
+EXPRESSION = "expression"
+
+_RESPONSE = {"r": 1.0, "nr": 0.0, "1": 1.0, "0": 0.0, "1.0": 1.0, "0.0": 0.0, "response": 1.0, "no_response": 0.0}
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """Patients and what was measured of them.
+
+    Build one with `Cohort.from_tables`, `Cohort.from_wide` or `theracast.features.readers.read_cohort`.
+
+    Attributes
+    ----------
+    name : str
+        Name of the cohort.
+    ids : Index of str
+        The patients that can be used, each once.
+    tables : mapping of str to DataFrame
+        Each table indexed by patient id, unique; a table holds the patients it knows.
+    roster : DataFrame
+        One line per row read: ``patient_id``, ``repeats`` (row number of an identical earlier row, or -1),
+        ``code`` and ``reason`` (empty unless the row was refused). Rows in = usable + repeated + refused.
+    sources : tuple of Source
+        What was read, hashed.
+    units : mapping of str to str
+        Declared units.
+    studies : Series of str
+        Study of each patient; one name unless cohorts were concatenated.
+
+    Examples
+    --------
+    >>> cohort = Cohort.from_tables({"clinical": pd.DataFrame({"patient_id": ["a", "b"], "response": ["R", "NR"]})})
+    >>> cohort.response.tolist()
+    [1.0, 0.0]
+    """
+
+    name: str
+    ids: pd.Index
+    tables: Mapping[str, pd.DataFrame]
+    roster: pd.DataFrame
+    sources: tuple[Source, ...] = ()
+    units: Mapping[str, str] = field(default_factory=dict)
+    studies: pd.Series = field(default_factory=lambda: pd.Series(dtype=object))
+
+    @classmethod
+    def from_tables(
+        cls,
+        tables: Mapping[str, pd.DataFrame],
+        *,
+        name: str = "cohort",
+        units: Mapping[str, str] | None = None,
+        sources: Sequence[Source] = (),
+    ) -> Cohort:
+        """Build a cohort from tables in memory.
+
+        Parameters
+        ----------
+        tables : mapping of str to DataFrame
+            Patient ids in a column ``patient_id`` or in the index. ``expression`` may also hold genes in rows when
+            its index is named ``gene``.
+        name : str, default "cohort"
+            Name of the cohort.
+        units : mapping of str to str, optional
+            ``{"expression": "TPM", "duplicate_genes": "max"}``.
+        sources : sequence of Source, optional
+            Files the tables were read from; hashed from memory when not given.
+
+        Returns
+        -------
+        Cohort
+            With `roster` saying what became of each row.
+
+        Raises
+        ------
+        DataError
+            Wrong scale, transposed tables, ids that match nowhere.
+
+        Examples
+        --------
+        >>> Cohort.from_tables({"clinical": pd.DataFrame({"age": [61]}, index=["p1"])}).ids.tolist()
+        ['p1']
+        """
+        units = dict(units or {})
+        keyed = {k: _keyed(t, k) for k, t in tables.items() if k != EXPRESSION}
+        if EXPRESSION in tables:
+            known = frozenset().union(*(t.index for t in keyed.values())) if keyed else frozenset()
+            keyed[EXPRESSION] = _expression(tables[EXPRESSION], units, known)
+        keyed = {k: keyed[k] for k in tables}  # the order given is the order kept
+        if not keyed:
+            raise DataError(
+                "no tables", code="THX-D33", where=name, fix="Give at least one table, such as clinical.csv."
+            )
+        _matching(keyed)
+        roster, unique = _roster(keyed)
+        ids = pd.Index(roster.patient_id[(roster.code == "") & (roster.repeats < 0)], name="patient_id")
+        sources = tuple(sources) or tuple(Source(k, "memory", digest_frame(t)) for k, t in unique.items())
+        return cls(name, ids, unique, roster, sources, units, pd.Series(name, index=ids, dtype=object))
+
+    @classmethod
+    def from_wide(
+        cls,
+        wide: pd.DataFrame,
+        *,
+        name: str = "cohort",
+        units: Mapping[str, str] | None = None,
+        allow_empty: bool = False,
+    ) -> Cohort:
+        """Build a cohort from one table whose columns are named ``<table>:<column>``.
+
+        Parameters
+        ----------
+        wide : DataFrame
+            Ids in a column ``patient_id`` or in the index.
+        name : str, default "cohort"
+            Name of the cohort.
+        units : mapping of str to str, optional
+            As in `from_tables`.
+        allow_empty : bool, default False
+            Whether a table without any prefixed column is a cohort of whom nothing is known.
+
+        Returns
+        -------
+        Cohort
+            One table per prefix; a table without a value for a patient is a missing table for that patient.
+
+        Raises
+        ------
+        DataError
+            THX-D33 when no column has a prefix.
+
+        Examples
+        --------
+        >>> Cohort.from_wide(pd.DataFrame({"clinical:age": [61.0]}, index=["p1"])).tables["clinical"].columns.tolist()
+        ['age']
+        """
+        wide = _keyed(wide, "wide table")
+        split = {c: str(c).split(":", 1) for c in wide.columns if ":" in str(c)}
+        if not split and not allow_empty:
+            raise DataError(
+                "no column is named <table>:<column>",
+                code="THX-D33",
+                where="wide table",
+                got=f"{wide.shape[1]} columns",
+                fix="Name columns like clinical:age, expression:CD274 or signatures:Ayers_IFNg18.",
+            )
+        tables = {}
+        for prefix in dict.fromkeys(table for table, _ in split.values()):
+            part = wide[[c for c, (table, _) in split.items() if table == prefix]]
+            part.columns = [split[c][1] for c in part.columns]
+            tables[prefix] = part.rename_axis("patient_id")
+        if not split:
+            tables["clinical"] = wide.iloc[:, :0]
+        return cls.from_tables(tables, name=name, units=units)
+
+    @classmethod
+    def concat(cls, cohorts: Sequence[Cohort]) -> Cohort:
+        """Put cohorts together; ids become ``<cohort>:<id>`` because studies reuse ids.
+
+        Parameters
+        ----------
+        cohorts : sequence of Cohort
+            At least one.
+
+        Returns
+        -------
+        Cohort
+            `studies` says where each patient came from.
+
+        Examples
+        --------
+        >>> a = Cohort.from_tables({"clinical": pd.DataFrame({"age": [1]}, index=["p"])}, name="a")
+        >>> b = Cohort.from_tables({"clinical": pd.DataFrame({"age": [2]}, index=["p"])}, name="b")
+        >>> Cohort.concat([a, b]).studies.to_dict()
+        {'a:p': 'a', 'b:p': 'b'}
+        """
+        names = list(dict.fromkeys(t for c in cohorts for t in c.tables))
+        renamed = [{i: f"{c.name}:{i}" for i in c.ids} for c in cohorts]
+        parts = [
+            [c.table(t).rename(index=r) for c, r in zip(cohorts, renamed, strict=True) if t in c.tables] for t in names
+        ]
+        tables = {t: pd.concat([p.dropna(axis=1, how="all") for p in ps]) for t, ps in zip(names, parts, strict=True)}
+        studies = pd.concat([c.studies.rename(index=r) for c, r in zip(cohorts, renamed, strict=True)])
+        roster = pd.concat([c.roster for c in cohorts], ignore_index=True)
+        sources = tuple(s for c in cohorts for s in c.sources)
+        ids = pd.Index(studies.index, name="patient_id")
+        return cls("+".join(c.name for c in cohorts), ids, tables, roster, sources, {EXPRESSION: CANONICAL}, studies)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def table(self, name: str) -> pd.DataFrame:
+        """Return one table with a row for every patient; unknown patients hold NaN.
+
+        Parameters
+        ----------
+        name : str
+            Table name; a table that is not there gives no columns.
+
+        Returns
+        -------
+        DataFrame
+            Indexed by `ids`.
+
+        Examples
+        --------
+        >>> c = Cohort.from_tables({"clinical": pd.DataFrame({"age": [61]}, index=["p1"])})
+        >>> c.table("expression").shape
+        (1, 0)
+        """
+        return self.tables[name].reindex(self.ids) if name in self.tables else pd.DataFrame(index=self.ids)
+
+    def column(self, name: str, tables: Sequence[str]) -> tuple[str, pd.Series]:
+        """Find a column in the first table that holds it.
+
+        Parameters
+        ----------
+        name : str
+            Column name.
+        tables : sequence of str
+            Where to look, in this order.
+
+        Returns
+        -------
+        where : str
+            ``"<table>:<column>"`` for messages.
+        values : Series
+            One value per patient, all missing when no table has the column.
+
+        Examples
+        --------
+        >>> c = Cohort.from_tables({"clinical": pd.DataFrame({"age": [61]}, index=["p1"])})
+        >>> c.column("age", ["mutations", "clinical"])[0]
+        'clinical:age'
+        """
+        for table in tables:
+            if table in self.tables and name in self.tables[table].columns:
+                return f"{table}:{name}", self.tables[table][name].reindex(self.ids)
+        return f"{tables[0]}:{name}", pd.Series(np.nan, index=self.ids)
+
+    def subset(self, ids: Sequence[str] | pd.Index) -> Cohort:
+        """Keep some patients, in the order given.
+
+        Parameters
+        ----------
+        ids : sequence of str
+            Patient ids of this cohort.
+
+        Returns
+        -------
+        Cohort
+            With a roster of these patients only.
+
+        Raises
+        ------
+        DataError
+            THX-D17 when an id is not in the cohort.
+
+        Examples
+        --------
+        >>> c = Cohort.from_tables({"clinical": pd.DataFrame({"age": [1, 2]}, index=["a", "b"])})
+        >>> c.subset(["b"]).ids.tolist()
+        ['b']
+        """
+        ids = pd.Index(ids, name="patient_id")
+        if len(ids.difference(self.ids)):
+            raise DataError(
+                "patient ids are not in the cohort",
+                code="THX-D17",
+                where=self.name,
+                got=f"{len(ids.difference(self.ids))} unknown",
+            )
+        tables = {k: t.loc[t.index.intersection(ids)] for k, t in self.tables.items()}
+        roster = pd.DataFrame({"patient_id": ids, "repeats": -1, "code": "", "reason": ""})
+        return Cohort(self.name, ids, tables, roster, self.sources, self.units, self.studies.reindex(ids))
+
+    def wide(self) -> pd.DataFrame:
+        """Put all tables side by side, columns named ``<table>:<column>``.
+
+        Returns
+        -------
+        DataFrame
+            One row per patient, indexed by id; `from_wide` reads it back.
+
+        Examples
+        --------
+        >>> Cohort.from_tables({"clinical": pd.DataFrame({"age": [61]}, index=["p1"])}).wide().columns.tolist()
+        ['clinical:age']
+        """
+        return pd.concat([self.table(t).add_prefix(f"{t}:") for t in self.tables], axis=1)
+
+    @property
+    def response(self) -> pd.Series:
+        """1.0 responded, 0.0 did not, NaN unknown; from column ``response`` of ``clinical`` (R/NR or 1/0)."""
+        where, values = self.column("response", ["clinical"])
+        words = values.where(values.notna(), "").map(lambda v: str(v).strip().lower())
+        labels = words.map(_RESPONSE).astype(float)
+        if (labels.isna() & (words != "")).any():
+            raise DataError(
+                "response holds other words than R and NR",
+                code="THX-D15",
+                where=where,
+                fix="Write R, NR or leave empty.",
+            )
+        return labels
+
+
+def as_cohort(X: Cohort | pd.DataFrame) -> Cohort:
+    """Take a cohort, or a wide table, so that blocks fit into scikit-learn pipelines.
+
+    Parameters
+    ----------
+    X : Cohort or DataFrame
+        A wide table has columns ``<table>:<column>``.
+
+    Returns
+    -------
+    Cohort
+        `X` itself, or built from it.
+
+    Examples
+    --------
+    >>> len(as_cohort(pd.DataFrame({"clinical:age": [61.0]}, index=["p1"])))
+    1
+    """
+    return X if isinstance(X, Cohort) else Cohort.from_wide(X)
+
+
+def _keyed(table: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Index by patient id as text; every column once."""
+    if "patient_id" in table.columns:
+        table = table.set_index("patient_id")
+    repeated = table.columns[table.columns.duplicated()]
+    if len(repeated):
+        raise DataError(
+            "columns occur more than once",
+            code="THX-D03",
+            where=name,
+            got=listed(repeated.unique()),
+            fix="Keep one of each.",
+        )
+    ids = [("" if pd.isna(i) else str(i).strip()) for i in table.index]
+    return table.set_axis(pd.Index(ids, name="patient_id", dtype=object), axis=0)
+
+
+def _expression(table: pd.DataFrame, units: dict[str, str], known: frozenset[str]) -> pd.DataFrame:
+    if "patient_id" in table.columns:
+        table = table.set_index("patient_id")
+    elif "gene" in table.columns:
+        table = table.set_index("gene")
+    table = patients_in_rows(table, EXPRESSION, known)
+    table = unique_genes(table, EXPRESSION, units.get("duplicate_genes", "refuse"))
+    table = to_canonical(table, units.get(EXPRESSION), EXPRESSION)
+    units[EXPRESSION] = units.get(EXPRESSION) or f"{CANONICAL} (inferred)"
+    return _keyed(table, EXPRESSION)
+
+
+def _matching(keyed: Mapping[str, pd.DataFrame]) -> None:
+    """Refuse tables that share no patient with the first: ids were written in two ways."""
+    names = [k for k, t in keyed.items() if len(t)]
+    for name in names[1:]:
+        here, first = set(keyed[name].index), set(keyed[names[0]].index)
+        if here & first:
+            continue
+        hint = "Use the same ids in every table."
+        for label, rule in (("upper/lower case", str.lower), ("leading zeros", lambda i: i.lstrip("0"))):
+            if {rule(i) for i in here} & {rule(i) for i in first}:
+                hint = f"They would match but for {label}: write them the same way in every table."
+        raise DataError(
+            "no patient id is shared",
+            code="THX-D17",
+            where=f"{name} and {names[0]}",
+            got=f"{len(here)} and {len(first)} ids, none in common",
+            wanted="the same ids in every table",
+            fix=hint,
+        )
+
+
+def _roster(keyed: Mapping[str, pd.DataFrame]) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
+    """Account for every row: first of its id, identical repeat, or refused."""
+    leading = next(iter(keyed.values()))
+    order = [
+        *leading.index,
+        *(i for i in dict.fromkeys(i for t in keyed.values() for i in t.index) if i not in set(leading.index)),
+    ]
+    conflicting: dict[str, str] = {}
+    for name, table in keyed.items():
+        twice = table[table.index.duplicated(keep=False)]
+        digests = digest_rows(twice) if len(twice) else pd.Series(dtype=object)
+        for i, group in digests.groupby(level=0):
+            if len(set(group)) > 1:
+                conflicting.setdefault(str(i), name)
+    first: dict[str, int] = {}
+    lines = []
+    for row, i in enumerate(order):
+        repeats, code, reason = first.get(i, -1), "", ""
+        if i == "":
+            repeats, code, reason = -1, "THX-D17", "the row has no patient_id"
+        elif i in conflicting:
+            repeats, code, reason = (
+                -1,
+                "THX-D17",
+                f"the patient stands in '{conflicting[i]}' twice with different values",
+            )
+        first.setdefault(i, row)
+        lines.append((i, repeats, code, reason))
+    roster = pd.DataFrame(lines, columns=["patient_id", "repeats", "code", "reason"])
+    drop = {"", *conflicting}
+    unique = {k: t[~t.index.duplicated() & ~t.index.isin(list(drop))] for k, t in keyed.items()}
+    return roster, unique

@@ -1,0 +1,1 @@
+"""Small real cohorts, one folder each; read them with `theracast.features.datasets`."""

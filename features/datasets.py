@@ -1,0 +1,170 @@
+"""The small real cohorts and the tables of knowledge that ship with the package."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import yaml
+
+from theracast.errors import UsageError
+from theracast.registry import Registry
+
+if TYPE_CHECKING:
+    from theracast.features.cohort import Cohort
+
+_DATA = Path(str(files("theracast.features.data")))
+_TABLES = Path(str(files("theracast.features.tables")))
+
+
+def datasets() -> pd.DataFrame:
+    """List the bundled cohorts.
+
+    Returns
+    -------
+    DataFrame
+        One row per cohort: name, cancer, n, n_response, n_no_response, patients with expression and with
+        signatures, drug, pmid and licence.
+
+    Examples
+    --------
+    >>> datasets().set_index("name").loc["hugo2016_mel", ["n", "n_response", "n_no_response"]].tolist()
+    [26, 14, 12]
+    """
+    rows = []
+    for name in _bundled():
+        card = dataset_card(name)
+        known = card["patients_with"]
+        rows.append(
+            {
+                **{k: card[k] for k in ("name", "cancer", "n", "n_response", "n_no_response")},
+                **{k: known[k] for k in ("expression", "signatures")},
+                **{k: card[k] for k in ("drug", "pmid")},
+                "licence": card["licence"]["summary"],
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def dataset_card(name: str) -> dict[str, Any]:
+    """Return what is known about a cohort: paper, licence of each part, counts, label and traps.
+
+    Parameters
+    ----------
+    name : str
+        Name in `datasets`.
+
+    Returns
+    -------
+    dict
+        The content of its ``card.yaml``.
+
+    Raises
+    ------
+    UsageError
+        The cohort is unknown, or is not a bundled one and has no card.
+
+    Examples
+    --------
+    >>> dataset_card("vanallen2015_mel")["response_definition"]
+    'RECIST CR/PR vs SD/PD'
+    """
+    file = dataset_path(name) / "card.yaml"
+    if not file.exists():
+        raise UsageError("the data set has no card", where=str(file), wanted=f"one of {', '.join(_bundled())}")
+    return yaml.safe_load(file.read_text(encoding="utf-8"))
+
+
+def dataset_path(name: str) -> Path:
+    """Find the folder of a cohort: a bundled one, or one in ``$THERACAST_DATA/ici``.
+
+    Parameters
+    ----------
+    name : str
+        Name in `datasets`, or of a folder in ``$THERACAST_DATA/ici`` (``../shared/data`` when the variable is not
+        set).
+
+    Returns
+    -------
+    Path
+        A folder that `theracast.features.readers.read_cohort` reads.
+
+    Raises
+    ------
+    UsageError
+        There is no such cohort; says which there are.
+
+    Examples
+    --------
+    >>> sorted(f.name for f in dataset_path("mgh2022_mel").iterdir())
+    ['card.yaml', 'clinical.csv', 'signatures.parquet', 'units.yaml']
+    """
+    bundled = _bundled()
+    return bundled[name] if name in bundled else Registry("data set", {**_outside(), **bundled})[name]
+
+
+def load_cohort(name: str) -> Cohort:
+    """Read a cohort by name.
+
+    Parameters
+    ----------
+    name : str
+        As in `dataset_path`.
+
+    Returns
+    -------
+    Cohort
+        Clinical table, expression and signatures, as far as there are any.
+
+    Examples
+    --------
+    >>> len(load_cohort("riaz2017_mel"))
+    51
+    """
+    from theracast.features.readers import read_cohort  # readers need the tables below: a cycle at module level
+
+    return read_cohort(dataset_path(name))
+
+
+def load_table(name: str) -> pd.DataFrame:
+    """Read a table of knowledge.
+
+    Parameters
+    ----------
+    name : str
+        File name in ``features/tables`` without ``.csv``.
+
+    Returns
+    -------
+    DataFrame
+        A copy of its own; the comment lines (source, version, licence) are left out.
+
+    Raises
+    ------
+    UsageError
+        There is no such table; says which there are.
+
+    Examples
+    --------
+    >>> len(load_table("immune_sets"))
+    132
+    """
+    return _read_table(Registry("table", {f.stem: f for f in sorted(_TABLES.glob("*.csv"))})[name]).copy()
+
+
+@cache
+def _read_table(file: Path) -> pd.DataFrame:
+    return pd.read_csv(file, comment="#")
+
+
+def _bundled() -> dict[str, Path]:
+    return {f.parent.name: f.parent for f in sorted(_DATA.glob("*/card.yaml"))}
+
+
+def _outside() -> dict[str, Path]:
+    folder = Path(os.environ.get("THERACAST_DATA", "../shared/data")) / "ici"
+    return {f.parent.name: f.parent for f in sorted(folder.glob("*/clinical.csv"))}

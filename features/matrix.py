@@ -1,0 +1,421 @@
+"""FeatureMatrix: what was measured of each patient, with its mask and its lineage; FeatureAssembler makes it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from sklearn.base import BaseEstimator, TransformerMixin, clone
+
+from theracast.checks import Problem
+from theracast.errors import DataError
+from theracast.features.base import OmicsBlock, refuse
+from theracast.features.blocks import BLOCKS
+from theracast.features.cohort import Cohort, as_cohort
+from theracast.features.spec import Feature
+from theracast.provenance import Lineage, digest_rows
+
+_META = b"theracast"
+
+
+@dataclass(frozen=True)
+class FeatureMatrix:
+    """Features of patients: values, what was observed, what is a proxy, and where each column comes from.
+
+    Attributes
+    ----------
+    values : DataFrame of float64, shape (n_patients, n_features)
+        Native units, columns ``<block>__<feature>``; NaN is not known.
+    proxy : DataFrame of bool, same shape
+        True where a stand-in was used.
+    coverage : DataFrame of float, shape (n_patients, n_blocks)
+        Share of what each block reads that was there.
+    lineage : dict of str to Lineage
+        Per feature.
+    notes : dict of str to list of str
+        Per patient id.
+    digests : Series of str
+        Per patient, the digest of the values read.
+    studies : Series of str
+        Study of each patient.
+
+    Examples
+    --------
+    >>> from theracast.features.datasets import load_cohort
+    >>> matrix = FeatureAssembler(["clinical", "mutations"]).fit(load_cohort("riaz2017_mel")).matrix(load_cohort("riaz2017_mel"))
+    >>> matrix.observed["mutations__tmb"].sum()
+    np.int64(42)
+    """
+
+    values: pd.DataFrame
+    proxy: pd.DataFrame
+    coverage: pd.DataFrame
+    lineage: dict[str, Lineage]
+    notes: dict[str, list[str]]
+    digests: pd.Series
+    studies: pd.Series
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def observed(self) -> pd.DataFrame:
+        """True where a value is known, measured or by proxy."""
+        return self.values.notna()
+
+    @property
+    def blocks(self) -> tuple[str, ...]:
+        """Names of the blocks, in order."""
+        return tuple(self.coverage.columns)
+
+    def block(self, name: str) -> pd.DataFrame:
+        """Return the columns of one block.
+
+        Parameters
+        ----------
+        name : str
+            Block name.
+
+        Returns
+        -------
+        DataFrame
+            A view of `values`.
+
+        Examples
+        --------
+        >>> from theracast.features.datasets import load_cohort
+        >>> c = load_cohort("riaz2017_mel")
+        >>> FeatureAssembler(["clinical", "mutations"]).fit(c).matrix(c).block("mutations").shape
+        (51, 1)
+        """
+        return self.values[[c for c in self.values.columns if c.startswith(f"{name}__")]]
+
+    def present(self) -> pd.DataFrame:
+        """Say which blocks hold at least one value for each patient.
+
+        Returns
+        -------
+        DataFrame of bool, shape (n_patients, n_blocks)
+            Indexed by patient.
+
+        Examples
+        --------
+        >>> from theracast.features.datasets import load_cohort
+        >>> c = load_cohort("riaz2017_mel")
+        >>> int(FeatureAssembler(["mutations"]).fit(c).matrix(c).present()["mutations"].sum())
+        42
+        """
+        return pd.DataFrame({b: self.block(b).notna().any(axis=1) for b in self.blocks}, index=self.values.index)
+
+    def subset(self, rows: np.ndarray | Sequence[str]) -> FeatureMatrix:
+        """Keep some patients.
+
+        Parameters
+        ----------
+        rows : bool mask, positions or ids
+            Which.
+
+        Returns
+        -------
+        FeatureMatrix
+            The same columns.
+
+        Examples
+        --------
+        >>> from theracast.features.datasets import load_cohort
+        >>> c = load_cohort("riaz2017_mel")
+        >>> len(FeatureAssembler(["mutations"]).fit(c).matrix(c).subset([0, 1]))
+        2
+        """
+        rows = np.asarray(rows)
+        keep = self.values.index[rows] if rows.dtype.kind in "bui" else pd.Index(rows)
+        notes = {i: self.notes[i] for i in keep if i in self.notes}
+        return replace(
+            self,
+            values=self.values.loc[keep],
+            proxy=self.proxy.loc[keep],
+            coverage=self.coverage.loc[keep],
+            notes=notes,
+            digests=self.digests.loc[keep],
+            studies=self.studies.loc[keep],
+        )
+
+    def describe(self) -> pd.DataFrame:
+        """Summarise how much of each block is known, by study.
+
+        Returns
+        -------
+        DataFrame of shape (n_studies, n_blocks + 1)
+            Number of patients and share of them with at least one value per block.
+
+        Examples
+        --------
+        >>> from theracast.features.datasets import load_cohort
+        >>> c = load_cohort("riaz2017_mel")
+        >>> FeatureAssembler(["mutations"]).fit(c).matrix(c).describe().loc["riaz2017_mel", "n"]
+        np.float64(51.0)
+        """
+        by = self.present().astype(float).groupby(self.studies.to_numpy(), sort=False)
+        return by.mean().assign(n=by.size().astype(float))[["n", *self.blocks]]
+
+    def to_parquet(self, path: str | Path) -> None:
+        """Write values, masks and lineage to one Parquet file.
+
+        Parameters
+        ----------
+        path : str or Path
+            Where.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from theracast.features.datasets import load_cohort
+        >>> c = load_cohort("riaz2017_mel")
+        >>> m = FeatureAssembler(["mutations"]).fit(c).matrix(c)
+        >>> file = f"{tempfile.mkdtemp()}/m.parquet"
+        >>> m.to_parquet(file)
+        >>> FeatureMatrix.from_parquet(file).values.equals(m.values)
+        True
+        """
+        frame = pd.concat([self.values, self.proxy.add_prefix("proxy:"), self.coverage.add_prefix("coverage:")], axis=1)
+        frame = frame.assign(**{"meta:study": self.studies, "meta:digest": self.digests}).rename_axis("patient_id")
+        meta = {"lineage": [x.as_dict() for x in self.lineage.values()], "notes": self.notes, "blocks": self.blocks}
+        table = pa.Table.from_pandas(frame)
+        table = table.replace_schema_metadata({**(table.schema.metadata or {}), _META: json.dumps(meta).encode()})
+        pq.write_table(table, Path(path), compression="zstd")
+
+    @classmethod
+    def from_parquet(cls, path: str | Path) -> FeatureMatrix:
+        """Read what `to_parquet` wrote.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file.
+
+        Returns
+        -------
+        FeatureMatrix
+            Equal to the one written.
+
+        Raises
+        ------
+        DataError
+            THX-D32 when the file is not a feature matrix.
+
+        Examples
+        --------
+        >>> from theracast.features.datasets import dataset_path
+        >>> FeatureMatrix.from_parquet(dataset_path("riaz2017_mel") / "signatures.parquet")
+        Traceback (most recent call last):
+        ...
+        theracast.errors.DataError: THX-D32: the file is not a feature matrix | where: ... | do: Make one with 'theracast build'.
+        """
+        table = pq.read_table(Path(path))
+        meta = (table.schema.metadata or {}).get(_META)
+        if meta is None:
+            raise DataError(
+                "the file is not a feature matrix",
+                code="THX-D32",
+                where=str(path),
+                fix="Make one with 'theracast build'.",
+            )
+        known = json.loads(meta)
+        frame = table.to_pandas()
+        lineage = {x["feature"]: Lineage(**{**x, "sources": tuple(x["sources"])}) for x in known["lineage"]}
+        return cls(
+            frame[list(lineage)],
+            frame[[f"proxy:{c}" for c in lineage]].set_axis(list(lineage), axis=1),
+            frame[[f"coverage:{b}" for b in known["blocks"]]].set_axis(known["blocks"], axis=1),
+            lineage,
+            known["notes"],
+            frame["meta:digest"].rename(None),
+            frame["meta:study"].rename(None),
+        )
+
+
+class FeatureAssembler(TransformerMixin, BaseEstimator):
+    """Fit blocks on a cohort; give one patient the features that a crowd would have.
+
+    Parameters
+    ----------
+    blocks : sequence of str or OmicsBlock
+        Names in `theracast.features.blocks.BLOCKS`, or configured blocks.
+
+    Attributes
+    ----------
+    blocks_ : list of OmicsBlock
+        The fitted blocks.
+
+    Examples
+    --------
+    >>> from theracast.features.datasets import load_cohort
+    >>> assembler = FeatureAssembler(["clinical", "mutations"]).set_output(transform="pandas")
+    >>> assembler.fit_transform(load_cohort("riaz2017_mel")).shape
+    (51, 9)
+    """
+
+    def __init__(
+        self, blocks: Sequence[str | OmicsBlock] = ("clinical", "pathology", "mutations", "signatures")
+    ) -> None:
+        self.blocks = blocks
+
+    def fit(self, X: Cohort | pd.DataFrame, y: object = None) -> Self:
+        """Fit every block.
+
+        Parameters
+        ----------
+        X : Cohort or wide DataFrame
+            Training patients.
+        y : ignored
+            For scikit-learn.
+
+        Returns
+        -------
+        self
+            Fitted.
+
+        Examples
+        --------
+        >>> from theracast.features.datasets import load_cohort
+        >>> len(FeatureAssembler(["mutations"]).fit(load_cohort("riaz2017_mel")).blocks_)
+        1
+        """
+        cohort = as_cohort(X)
+        self.blocks_ = [(BLOCKS[b]() if isinstance(b, str) else clone(b)).fit(cohort) for b in self.blocks]
+        return self
+
+    def transform(self, X: Cohort | pd.DataFrame) -> pd.DataFrame:
+        """Compute every block's features.
+
+        Parameters
+        ----------
+        X : Cohort or wide DataFrame
+            Patients.
+
+        Returns
+        -------
+        DataFrame of float64, shape (n_patients, n_features)
+            NaN is not known.
+
+        Examples
+        --------
+        >>> from theracast.features.datasets import load_cohort
+        >>> FeatureAssembler(["mutations"]).fit_transform(load_cohort("riaz2017_mel")).columns.tolist()
+        ['mutations__tmb']
+        """
+        return self.matrix(X).values
+
+    def check(self, X: Cohort | pd.DataFrame) -> list[Problem]:
+        """List what every block finds implausible.
+
+        Parameters
+        ----------
+        X : Cohort or wide DataFrame
+            Patients.
+
+        Returns
+        -------
+        list of Problem
+            Block after block.
+
+        Examples
+        --------
+        >>> from theracast.features.datasets import load_cohort
+        >>> FeatureAssembler(["mutations"]).fit(load_cohort("riaz2017_mel")).check(load_cohort("hugo2016_mel"))
+        []
+        """
+        cohort = as_cohort(X)
+        return [problem for block in self.blocks_ for problem in block.check(cohort)]
+
+    def matrix(self, X: Cohort | pd.DataFrame) -> FeatureMatrix:
+        """Compute features with masks, lineage, notes and digests.
+
+        Parameters
+        ----------
+        X : Cohort or wide DataFrame
+            Patients.
+
+        Returns
+        -------
+        FeatureMatrix
+            Rows as in the cohort.
+
+        Raises
+        ------
+        DataError
+            When a value is implausible.
+
+        Examples
+        --------
+        >>> from theracast.features.datasets import load_cohort
+        >>> c = load_cohort("imvigor210_uc")
+        >>> FeatureAssembler(["pathology"]).fit(c).matrix(c).lineage["pathology__pdl1"].kind
+        'mixed'
+        """
+        cohort = as_cohort(X)
+        refuse(self.check(cohort))
+        measured = {b.spec.name: b.measure(cohort) for b in self.blocks_}
+        values = pd.concat([m.values.add_prefix(f"{n}__") for n, m in measured.items()], axis=1)
+        proxy = pd.concat([m.proxy.add_prefix(f"{n}__") for n, m in measured.items()], axis=1)
+        notes: dict[str, list[str]] = {}
+        for m in measured.values():
+            for i, lines in m.notes.items():
+                notes.setdefault(i, []).extend(lines)
+        lineage = {
+            name: _lineage(name, block, feature, values[name], proxy[name], cohort)
+            for block in self.blocks_
+            for name, feature in zip(block.spec.names, block.spec.features, strict=True)
+        }
+        digests = digest_rows(values)
+        coverage = pd.DataFrame({n: m.coverage for n, m in measured.items()})
+        return FeatureMatrix(values, proxy, coverage, lineage, notes, digests, cohort.studies)
+
+    def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
+        """Name the columns of `transform`.
+
+        Parameters
+        ----------
+        input_features : ignored
+            For scikit-learn.
+
+        Returns
+        -------
+        ndarray of str
+            ``<block>__<feature>``.
+
+        Examples
+        --------
+        >>> FeatureAssembler(["mutations"]).get_feature_names_out().tolist()
+        ['mutations__tmb']
+        """
+        blocks = [BLOCKS[b] if isinstance(b, str) else b for b in self.blocks]
+        return np.array([name for b in blocks for name in b.spec.names], dtype=object)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "blocks_")
+
+
+def _lineage(
+    name: str, block: OmicsBlock, feature: Feature, values: pd.Series, proxy: pd.Series, cohort: Cohort
+) -> Lineage:
+    known, stand_in = values.notna(), proxy & values.notna()
+    kind = (
+        "absent"
+        if not known.any()
+        else "proxy"
+        if stand_in.sum() == known.sum()
+        else "mixed"
+        if stand_in.any()
+        else "measured"
+    )
+    readable = {*block.spec.tables, "expression", "signatures"} if stand_in.any() else set(block.spec.tables)
+    sources = tuple(f"{s.name}:{s.sha256[:12]}" for s in cohort.sources if s.name in readable | {"wide"})
+    return Lineage(name, block.spec.name, feature.unit, feature.about, feature.reference, kind, sources)

@@ -1,0 +1,182 @@
+"""Files to cohorts: a folder of CSV and Parquet tables, or one wide table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+from theracast.checks import listed
+from theracast.errors import DataError
+from theracast.features.cohort import Cohort
+from theracast.provenance import Source, sha256_file
+
+_SUFFIXES = (".csv", ".tsv", ".parquet")
+
+
+def read_table(path: str | Path) -> pd.DataFrame:
+    r"""Read a CSV, TSV or Parquet table; ids stay text.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file; its suffix says the format.
+
+    Returns
+    -------
+    DataFrame
+        As stored; a column ``patient_id`` or ``gene`` is text.
+
+    Raises
+    ------
+    DataError
+        THX-D31 a CSV that cannot be parsed, THX-D32 a Parquet that cannot, THX-D33 an empty file.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib
+    >>> folder = tempfile.mkdtemp()
+    >>> file = pathlib.Path(folder, "clinical.csv")
+    >>> _ = file.write_text("patient_id,age\n007,61\n")
+    >>> read_table(file).patient_id.tolist()
+    ['007']
+    """
+    path = Path(path)
+    if path.suffix == ".parquet":
+        try:
+            return pd.read_parquet(path)
+        except Exception as error:  # pyarrow raises half a dozen kinds on a damaged file
+            raise DataError(
+                "the Parquet file cannot be read",
+                code="THX-D32",
+                where=str(path),
+                got=f"{type(error).__name__}, {path.stat().st_size} bytes",
+                fix="Copy it again and compare its size; it may be cut off.",
+            ) from None
+    try:
+        separator = "\t" if path.suffix == ".tsv" else ","
+        return pd.read_csv(
+            path, sep=separator, dtype={"patient_id": str, "gene": str}, encoding="utf-8-sig", low_memory=False
+        )
+    except pd.errors.EmptyDataError:
+        raise DataError("the file is empty", code="THX-D33", where=str(path), wanted="a header line at least") from None
+    except (pd.errors.ParserError, UnicodeDecodeError) as error:
+        at = (
+            f": {str(error).splitlines()[0].split('C error: ')[-1]}" if isinstance(error, pd.errors.ParserError) else ""
+        )
+        raise DataError(
+            f"the text file cannot be parsed{at}",
+            code="THX-D31",
+            where=str(path),
+            wanted="UTF-8 text, one row per patient, the same number of columns in every row",
+            fix="Export it again as CSV (UTF-8).",
+        ) from None
+
+
+def read_cohort(path: str | Path, *, name: str | None = None, units: Mapping[str, str] | None = None) -> Cohort:
+    """Read a cohort from a folder of tables or from one wide table.
+
+    Parameters
+    ----------
+    path : str or Path
+        A folder with any of ``clinical``, ``expression``, ``signatures``, ``mutations``, ``pathology`` as
+        ``.csv``, ``.tsv`` or ``.parquet`` and, optionally, ``units.yaml``; or one file whose columns are named
+        ``<table>:<column>``.
+    name : str, optional
+        Name of the cohort; that of the folder or file by default.
+    units : mapping of str to str, optional
+        Overrides ``units.yaml``.
+
+    Returns
+    -------
+    Cohort
+        Sources hashed, rows accounted for.
+
+    Raises
+    ------
+    DataError
+        Nothing there, unreadable files, or what `Cohort.from_tables` refuses.
+
+    Examples
+    --------
+    >>> from theracast.features.datasets import dataset_path
+    >>> read_cohort(dataset_path("riaz2017_mel")).name
+    'riaz2017_mel'
+    """
+    path = Path(path)
+    if not path.exists():
+        raise DataError("no such cohort", code="THX-D33", where=str(path), wanted="a folder of tables or a wide table")
+    if path.is_file():
+        if path.suffix not in _SUFFIXES:
+            raise DataError(
+                "unknown kind of file", code="THX-D33", where=str(path), wanted=f"one of {', '.join(_SUFFIXES)}"
+            )
+        cohort = Cohort.from_wide(read_table(path), name=name or path.stem, units=units)
+        return replace(cohort, sources=(Source("wide", str(path), sha256_file(path)),))
+    sources = cohort_sources(path)
+    tables = {s.name: read_table(s.path) for s in sources}
+    for table_name, table in tables.items():
+        if not {"patient_id", "gene"} & {*table.columns, table.index.name} and isinstance(table.index, pd.RangeIndex):
+            raise DataError(
+                "no column patient_id",
+                code="THX-D17",
+                where=table_name,
+                got=f"{table.shape[1]} columns",
+                fix="Name the column of ids 'patient_id' (or 'gene', where genes are rows).",
+            )
+    declared = {**_declared_units(path / "units.yaml"), **(units or {})}
+    return Cohort.from_tables(tables, name=name or path.resolve().name, units=declared, sources=sources)
+
+
+def cohort_sources(path: str | Path) -> tuple[Source, ...]:
+    """Find and hash the tables of a cohort's folder; the clinical table first.
+
+    Parameters
+    ----------
+    path : str or Path
+        The folder.
+
+    Returns
+    -------
+    tuple of Source
+        One per table.
+
+    Raises
+    ------
+    DataError
+        THX-D33 when there is none, or one in two formats.
+
+    Examples
+    --------
+    >>> from theracast.features.datasets import dataset_path
+    >>> [s.name for s in cohort_sources(dataset_path("riaz2017_mel"))]
+    ['clinical', 'expression', 'signatures']
+    """
+    path = Path(path)
+    files = sorted(f for f in path.iterdir() if f.suffix in _SUFFIXES)
+    # the clinical table leads: its order is the order of the output
+    files.sort(key=lambda f: f.stem != "clinical")
+    twice = {f.stem for f in files if sum(g.stem == f.stem for g in files) > 1}
+    if not files or twice:
+        raise DataError(
+            f"tables stored in two formats: {listed(sorted(twice))}" if twice else "no tables in the folder",
+            code="THX-D33",
+            where=str(path),
+            wanted="clinical.csv, expression.parquet, signatures.parquet: any subset, each once",
+            fix="Remove one of the two." if twice else "Check the path.",
+        )
+    return tuple(Source(f.stem, str(f), sha256_file(f)) for f in files)
+
+
+def _declared_units(path: Path) -> dict[str, str]:
+    if not path.exists():
+        return {}
+    units = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    if not isinstance(units, dict):
+        raise DataError(
+            "units.yaml should map names to units", code="THX-D16", where=str(path), fix="Write 'expression: TPM'."
+        )
+    return {str(k): str(v) for k, v in units.items()}

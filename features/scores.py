@@ -1,0 +1,126 @@
+"""Gene-set scores of one sample, read from expression or from published set means, on one scale.
+
+The score of a set is the mean log2(TPM+1) of its genes times the set's frozen pan-cancer scale, over the same of the
+housekeeping genes of the same sample. Nothing is taken from the other patients, so that one patient alone scores as in
+a crowd. Published set means (`signatures.parquet`, COMPASS) already carry the scale of each set
+(``tables/immune_sets.csv``, columns ``scale`` and ``unused``) and need the division by the housekeeping mean only. Being
+a ratio of two logged means, the score does not change with the base of the logarithm and hardly with depth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import pandas as pd
+
+from theracast.features.cohort import Cohort
+from theracast.features.datasets import load_table
+from theracast.kernels.enrichment import set_means
+
+#: The denominator of every score: 18 housekeeping genes (NanoString Tech Note 2009).
+HOUSEKEEPING = "Reference_NanoString09"
+
+
+@dataclass(frozen=True)
+class SetScores:
+    """Scores of some gene sets for every patient.
+
+    Attributes
+    ----------
+    values : DataFrame of shape (n_patients, n_sets)
+        Ratio to housekeeping, dimensionless, about 0-5; NaN where too few genes were measured.
+    coverage : Series of shape (n_patients,)
+        Share of the genes read (of sets and housekeeping) that were measured; 1 for published set means.
+    origin : Series of str, shape (n_patients,)
+        ``"expression"``, ``"signatures"`` or ``""``.
+
+    Examples
+    --------
+    >>> SetScores(pd.DataFrame(), pd.Series(dtype=float), pd.Series(dtype=object)).values.empty
+    True
+    """
+
+    values: pd.DataFrame
+    coverage: pd.Series
+    origin: pd.Series
+
+
+def genes_of(sets: Sequence[str]) -> tuple[str, ...]:
+    """List the genes that the scores of some sets read, housekeeping included.
+
+    Parameters
+    ----------
+    sets : sequence of str
+        Names in ``tables/immune_sets.csv``.
+
+    Returns
+    -------
+    tuple of str
+        HGNC symbols, sorted.
+
+    Examples
+    --------
+    >>> len(genes_of(["CytoxAct_Rooney"]))
+    20
+    """
+    return tuple(sorted({g for s in (*sets, HOUSEKEEPING) for g in _members()[s]}))
+
+
+def set_scores(cohort: Cohort, sets: Sequence[str], min_coverage: float = 0.8) -> SetScores:
+    """Score gene sets, one sample at a time.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        With ``expression`` (log2(TPM+1)), ``signatures`` (published set means), both, or neither.
+    sets : sequence of str
+        Names in ``tables/immune_sets.csv``.
+    min_coverage : float, default 0.8
+        Least share of a set's genes, and of the housekeeping genes, that must be measured.
+
+    Returns
+    -------
+    SetScores
+        A patient with a row in both tables is read from ``signatures``.
+
+    Examples
+    --------
+    >>> from theracast.features.datasets import load_cohort
+    >>> set_scores(load_cohort("mgh2022_mel"), ["Ayers_IFNg18"]).origin.unique().tolist()
+    ['signatures']
+    """
+    names = [*sets, HOUSEKEEPING]
+    published = cohort.table("signatures").reindex(columns=names).astype(np.float64)
+    measured, share = _from_genes(cohort.table("expression"), names, min_coverage)
+    has_published = published[HOUSEKEEPING].notna()
+    raw = published.where(has_published, measured)
+    base = raw[HOUSEKEEPING]
+    values = raw[list(sets)].div(base.where(base > 0), axis=0)
+    origin = pd.Series(np.where(has_published, "signatures", np.where(share > 0, "expression", "")), index=cohort.ids)
+    return SetScores(values, share.mask(has_published, published.notna().mean(axis=1)), origin)
+
+
+def _from_genes(expression: pd.DataFrame, names: list[str], min_coverage: float) -> tuple[pd.DataFrame, pd.Series]:
+    genes = genes_of([n for n in names if n != HOUSEKEEPING])
+    values = expression.reindex(columns=list(genes)).to_numpy(dtype=np.float64)
+    position = {g: i for i, g in enumerate(genes)}
+    lists = [[position[g] for g in _members()[n]] for n in names]
+    members = np.array([i for part in lists for i in part], dtype=np.int64)
+    offsets = np.cumsum([0, *(len(part) for part in lists)]).astype(np.int64)
+    scale = load_table("immune_sets").set_index("name")["scale"].reindex(names).to_numpy()
+    means = set_means(values, members, offsets, min_coverage) * scale
+    share = pd.Series((~np.isnan(values)).mean(axis=1), index=expression.index)
+    return pd.DataFrame(means, index=expression.index, columns=names), share
+
+
+@cache
+def _members() -> dict[str, tuple[str, ...]]:
+    """Genes of each set that enter its published mean, each once."""
+    table = load_table("immune_sets").set_index("name")
+    unused = {n: set(str(u).split(":")) for n, u in table["unused"].items()}
+    return {
+        n: tuple(g for g in dict.fromkeys(text.split(":")) if g not in unused[n]) for n, text in table["genes"].items()
+    }

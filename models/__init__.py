@@ -1,0 +1,1 @@
+"""The first floor: learns and judges. Feature matrices in, responses out."""

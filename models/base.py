@@ -1,0 +1,247 @@
+"""ResponseModel: patients' tables in, calibrated probabilities with intervals and abstentions out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from scipy.special import expit
+from sklearn.base import BaseEstimator, ClassifierMixin
+
+from theracast.errors import DataError
+from theracast.features.blocks import BLOCKS
+from theracast.features.cohort import Cohort, as_cohort
+from theracast.features.matrix import FeatureAssembler, FeatureMatrix
+from theracast.models.fusion import Fusion
+from theracast.models.indications import INDICATIONS
+from theracast.models.spec import ResponseSpec
+
+#: Coverage that the interval aims at.
+LEVEL = 0.9
+_QUANTILES = np.linspace(0.0, 1.0, 101)
+
+
+@dataclass(frozen=True)
+class Response:
+    """What the model says of each patient.
+
+    Attributes
+    ----------
+    table : DataFrame, indexed by patient id
+        ``probability``, ``lower``, ``upper`` in [0, 1] (higher = more likely to respond; NaN when nothing is known),
+        ``decision`` (``response``, ``no_response``, ``abstain``), ``reason`` (why it abstains, or empty),
+        ``blocks_used``, ``blocks_missing`` (comma-separated), and ``coverage_<block>`` in [0, 1].
+
+    Examples
+    --------
+    >>> Response(pd.DataFrame({"decision": ["abstain"]})).table.decision.tolist()
+    ['abstain']
+    """
+
+    table: pd.DataFrame
+
+
+class ResponseModel(ClassifierMixin, BaseEstimator):
+    """Probability of response for one indication, from raw tables, tolerant of missing blocks.
+
+    Parameters
+    ----------
+    indication : str
+        Name in `theracast.models.indications.INDICATIONS`.
+    learner : {"logistic", "xgboost"}, default "logistic"
+        Kind of expert per block.
+    blocks : sequence of str, optional
+        Blocks to use; those of the indication by default.
+    options : mapping, optional
+        Options of the expert, such as ``{"C": 0.1}``.
+
+    Attributes
+    ----------
+    assembler_ : FeatureAssembler
+        Fitted blocks.
+    fusion_ : Fusion
+        Fitted experts and combiners.
+    reference_ : dict of str to list of float
+        101 quantiles of each feature among the labelled training patients, in native units.
+    studies_ : tuple of str
+        The studies it was trained on.
+    classes_ : ndarray
+        ``[0, 1]``; 1 responded.
+
+    Examples
+    --------
+    >>> from theracast.features.datasets import load_cohort
+    >>> model = ResponseModel("melanoma_ici").fit(load_cohort("liu2019_mel"))
+    >>> model.predict_proba(load_cohort("riaz2017_mel")).shape
+    (51, 2)
+    """
+
+    def __init__(
+        self,
+        indication: str = "melanoma_ici",
+        learner: str = "logistic",
+        blocks: tuple[str, ...] | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.indication, self.learner, self.blocks, self.options = indication, learner, blocks, options
+
+    @property
+    def spec(self) -> ResponseSpec:
+        """What is predicted, for whom."""
+        return INDICATIONS[self.indication]
+
+    def fit(self, X: Cohort | pd.DataFrame, y: np.ndarray | None = None) -> Self:
+        """Learn from labelled patients; those without a label only help to place proxies.
+
+        Parameters
+        ----------
+        X : Cohort or wide DataFrame
+            Training patients; `Cohort.studies` are the folds.
+        y : ndarray of 0, 1 and NaN, optional
+            1 responded; the cohort's own ``response`` by default.
+
+        Returns
+        -------
+        self
+            Fitted.
+
+        Raises
+        ------
+        DataError
+            THX-D24 when a class is missing.
+
+        Examples
+        --------
+        >>> from theracast.features.datasets import load_cohort
+        >>> ResponseModel(learner="xgboost").fit(load_cohort("liu2019_mel")).classes_.tolist()
+        [0, 1]
+        """
+        cohort = as_cohort(X)
+        labels = cohort.response.to_numpy() if y is None else np.asarray(y, dtype=np.float64)
+        if len(labels) != len(cohort):
+            raise DataError(
+                "labels and patients differ in number", code="THX-D24", got=f"{len(labels)} and {len(cohort)}"
+            )
+        blocks = self.blocks or self.spec.blocks
+        self.assembler_ = FeatureAssembler(blocks).fit(cohort)
+        known = ~np.isnan(labels)
+        matrix = self.assembler_.matrix(cohort).subset(known)
+        self.fusion_ = Fusion({b: BLOCKS[b].spec.features for b in blocks}, self.learner, self.options)
+        self.fusion_.fit(matrix, labels[known].astype(int))
+        self.reference_ = {
+            name: np.quantile(values.dropna(), _QUANTILES).tolist()
+            for name, values in matrix.values.items()
+            if values.notna().any()
+        }
+        self.studies_ = tuple(sorted(set(matrix.studies)))
+        self.classes_ = np.array([0, 1])
+        return self
+
+    def respond(self, X: Cohort | pd.DataFrame | FeatureMatrix) -> Response:
+        """Predict with interval, decision and reason.
+
+        The decision is taken against the response rate of the training studies: ``response`` means likelier to
+        respond than the average patient there, with the whole interval above it. The model abstains when the
+        interval holds that rate, when no core block is known, or when a block covers less than it was tested with.
+
+        Parameters
+        ----------
+        X : Cohort, wide DataFrame or FeatureMatrix
+            Patients.
+
+        Returns
+        -------
+        Response
+            One row per patient.
+
+        Examples
+        --------
+        >>> from theracast.features.datasets import load_cohort
+        >>> model = ResponseModel("melanoma_ici").fit(load_cohort("liu2019_mel"))
+        >>> model.respond(load_cohort("riaz2017_mel")).table.shape[0]
+        51
+        """
+        matrix = X if isinstance(X, FeatureMatrix) else self.assembler_.matrix(X)
+        lower, upper = self.fusion_.interval(matrix, LEVEL)
+        table = pd.DataFrame(
+            {"probability": expit(self.fusion_.margin(matrix)), "lower": expit(lower), "upper": expit(upper)},
+            index=matrix.values.index,
+        )
+        present = matrix.present()
+        reasons = self._reasons(matrix, present, table)
+        side = np.where(table.probability >= self.fusion_.prior, "response", "no_response")
+        table["decision"] = np.where(reasons == "", side, "abstain")
+        table["reason"] = reasons
+        table["blocks_used"] = [",".join(b for b in present.columns if row[b]) for _, row in present.iterrows()]
+        table["blocks_missing"] = [",".join(b for b in present.columns if not row[b]) for _, row in present.iterrows()]
+        return Response(table.join(matrix.coverage.add_prefix("coverage_")))
+
+    def predict_proba(self, X: Cohort | pd.DataFrame) -> np.ndarray:
+        """Probability of each class.
+
+        Parameters
+        ----------
+        X : Cohort or wide DataFrame
+            Patients.
+
+        Returns
+        -------
+        ndarray of shape (n_patients, 2)
+            No response, response; NaN where nothing is known.
+
+        Examples
+        --------
+        >>> from theracast.features.datasets import load_cohort
+        >>> model = ResponseModel("melanoma_ici").fit(load_cohort("liu2019_mel"))
+        >>> float(model.predict_proba(load_cohort("riaz2017_mel")).sum(axis=1).max().round(6))
+        1.0
+        """
+        p = expit(self.fusion_.margin(self.assembler_.matrix(X)))
+        return np.column_stack([1.0 - p, p])
+
+    def predict(self, X: Cohort | pd.DataFrame) -> np.ndarray:
+        """Say 1 where response is likelier than in the average training patient.
+
+        Parameters
+        ----------
+        X : Cohort or wide DataFrame
+            Patients.
+
+        Returns
+        -------
+        ndarray of int, shape (n_patients,)
+            0 also where nothing is known; `respond` tells the two apart.
+
+        Examples
+        --------
+        >>> from theracast.features.datasets import load_cohort
+        >>> model = ResponseModel("melanoma_ici").fit(load_cohort("liu2019_mel"))
+        >>> set(model.predict(load_cohort("riaz2017_mel")).tolist()) <= {0, 1}
+        True
+        """
+        return (self.predict_proba(X)[:, 1] >= self.fusion_.prior).astype(int)
+
+    def _reasons(self, matrix: FeatureMatrix, present: pd.DataFrame, table: pd.DataFrame) -> np.ndarray:
+        """Say why each patient gets no decision; the empty string where there is none. The gravest is said."""
+        reasons = np.full(len(table), "", dtype=object)
+        holds = ((table.lower <= self.fusion_.prior) & (table.upper >= self.fusion_.prior)).to_numpy()
+        reasons[holds] = (
+            f"the evidence does not separate: the interval holds the average response rate {self.fusion_.prior:.0%}"
+        )
+        core = [b for b in self.spec.core if b in present]
+        without = ~present[core].any(axis=1).to_numpy()
+        for b, least in self.spec.min_coverage.items():
+            if b in matrix.coverage:
+                share = matrix.coverage[b].to_numpy()
+                for i in np.flatnonzero((share > 0) & (share < least)):
+                    reasons[i] = f"{b} covers {share[i]:.0%} of what the model reads; tested with {least:.0%} or more"
+                    without[i] = False
+        reasons[without] = f"none of {', '.join(core)} is known"
+        reasons[table.probability.isna().to_numpy()] = "nothing the model reads is known"
+        return reasons
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "fusion_")

@@ -1,0 +1,124 @@
+"""Experiments as YAML: one file per claim."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from theracast.errors import UsageError
+from theracast.models.indications import INDICATIONS
+from theracast.provenance import digest_json
+
+
+class Experiment(BaseModel):
+    """What to train, on which cohorts, judged how.
+
+    Parameters
+    ----------
+    **data : object
+        The fields; `indication` alone is enough, the rest has the indication's own values.
+
+    Attributes
+    ----------
+    indication : str
+        Name of the indication.
+    name : str
+        Name under which the model is registered.
+    claim : str
+        The sentence that the experiment supports.
+    cohorts, holdout : list of str
+        Names of cohorts, or paths; `holdout` is never trained on.
+    learner : str
+        ``logistic`` or ``xgboost``.
+    options : dict
+        Options of the learner.
+
+    Examples
+    --------
+    >>> Experiment(indication="melanoma_ici").holdout
+    ['mgh2022_mel']
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    indication: str
+    name: str = ""
+    claim: str = ""
+    cohorts: list[str] = Field(default_factory=list)
+    holdout: list[str] = Field(default_factory=list)
+    learner: Literal["logistic", "xgboost"] = "logistic"
+    options: dict[str, Any] = Field(default_factory=dict)
+
+    def model_post_init(self, context: object) -> None:
+        """Fill in what the indication knows.
+
+        Parameters
+        ----------
+        context : object
+            Given by pydantic.
+
+        Examples
+        --------
+        >>> Experiment(indication="melanoma_ici").name
+        'melanoma_ici'
+        """
+        spec = INDICATIONS[self.indication]
+        filled = {"name": spec.name, "cohorts": list(spec.cohorts), "holdout": list(spec.holdout)}
+        for key, value in filled.items():
+            if key not in self.model_fields_set:
+                object.__setattr__(self, key, value)
+
+    @classmethod
+    def from_yaml(cls, path: str | Path) -> Self:
+        r"""Read an experiment.
+
+        Parameters
+        ----------
+        path : str or Path
+            YAML with the fields of `Experiment`.
+
+        Returns
+        -------
+        Experiment
+            Checked.
+
+        Raises
+        ------
+        UsageError
+            Naming the file and every wrong field.
+
+        Examples
+        --------
+        >>> import pathlib, tempfile
+        >>> file = pathlib.Path(tempfile.mkdtemp(), "e.yaml")
+        >>> _ = file.write_text("indication: melanoma_ici\nlearner: forest\n")
+        >>> Experiment.from_yaml(file)
+        Traceback (most recent call last):
+        ...
+        theracast.errors.UsageError: the experiment is not valid | where: ...
+        """
+        try:
+            fields = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+            return cls(**(fields or {}))
+        except FileNotFoundError:
+            raise UsageError(
+                "no such experiment", where=str(path), wanted="a YAML file such as experiments/melanoma_ici.yaml"
+            ) from None
+        except (yaml.YAMLError, TypeError) as error:
+            raise UsageError("the experiment is not YAML", where=str(path), got=str(error).splitlines()[0]) from None
+        except ValidationError as error:
+            wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+            raise UsageError(
+                "the experiment is not valid",
+                where=str(path),
+                got=wrong,
+                wanted=f"fields {', '.join(cls.model_fields)}",
+            ) from None
+
+    @property
+    def digest(self) -> str:
+        """Digest of every field that decides the model."""
+        return digest_json(self.model_dump(exclude={"claim"}))

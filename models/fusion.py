@@ -1,0 +1,412 @@
+"""Fusion: one expert per block, combined over the blocks that a patient has.
+
+For each set of blocks that a patient may have, a small logistic model with non-negative weights combines the margins
+of their experts. It is fitted on margins for studies that the experts had not seen, so that an expert that does not
+travel to a new study gets little weight, and the result is a calibrated probability. A missing block is left out of
+the sum: nothing is imputed.
+
+The interval is a jackknife over studies: where the patient would have stood, against the average patient, had any one
+study been missing. The average itself, the response rate of the training studies, is an assumption that is stated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from itertools import combinations
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from scipy.stats import t as student
+from sklearn.model_selection import StratifiedKFold
+
+from theracast.errors import DataError
+from theracast.features.matrix import FeatureMatrix
+from theracast.models.experts import EXPERTS, Expert
+from theracast.models.logistic import fit_logistic
+
+#: Pull of the weights towards a plain average, in units of patients.
+_PULL = 5.0
+#: Fewest labelled patients, and of each class, on which a combination of blocks is fitted.
+_FEWEST = 20
+_FEWEST_CLASS = 5
+
+
+@dataclass(frozen=True)
+class Combiner:
+    """Weights of the experts for one set of blocks.
+
+    Attributes
+    ----------
+    blocks : tuple of str
+        The set.
+    weights : tuple of float
+        Non-negative, one per block.
+    intercept : float
+        Log-odds.
+    n : int
+        Patients it was fitted on.
+
+    Examples
+    --------
+    >>> Combiner(("mutations",), (0.8,), -0.7, 120).blocks
+    ('mutations',)
+    """
+
+    blocks: tuple[str, ...]
+    weights: tuple[float, ...]
+    intercept: float
+    n: int
+
+
+def balanced_weights(studies: np.ndarray) -> np.ndarray:
+    """Weigh patients so that a large study does not drown the others.
+
+    A study's total weight grows with the square root of its size; the mean weight is 1.
+
+    Parameters
+    ----------
+    studies : ndarray of str, shape (n_patients,)
+        Study of each patient.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_patients,)
+        Positive.
+
+    Examples
+    --------
+    >>> balanced_weights(np.array(["a", "a", "a", "a", "b"])).round(2).tolist()
+    [0.83, 0.83, 0.83, 0.83, 1.67]
+    """
+    _, inverse, counts = np.unique(studies, return_inverse=True, return_counts=True)
+    weights = 1.0 / np.sqrt(counts[inverse])
+    return weights / weights.mean()
+
+
+class Fusion:
+    """Late fusion of block experts with intervals over studies.
+
+    Parameters
+    ----------
+    features : mapping of str to sequence of Feature
+        Block name to its features, in the order of the matrix.
+    learner : {"logistic", "xgboost"}
+        Kind of expert.
+    options : mapping, optional
+        Options of the expert.
+
+    Examples
+    --------
+    >>> Fusion({"mutations": [Feature("tmb", "mut/Mb", "", scale="log2")]}, "logistic").learner
+    'logistic'
+    """
+
+    def __init__(self, features: Mapping[str, Any], learner: str, options: Mapping[str, Any] | None = None) -> None:
+        self.features = {b: tuple(f) for b, f in features.items()}
+        self.learner, self.options = learner, dict(options or {})
+
+    def fit(self, matrix: FeatureMatrix, y: np.ndarray) -> Self:
+        """Fit experts, combiners and the replicas without each study.
+
+        Parameters
+        ----------
+        matrix : FeatureMatrix
+            Labelled training patients.
+        y : ndarray of 0 and 1
+            1 responded.
+
+        Returns
+        -------
+        self
+            Fitted.
+
+        Raises
+        ------
+        DataError
+            THX-D24 when only one class is there.
+
+        Examples
+        --------
+        >>> from theracast.features.datasets import load_cohort
+        >>> from theracast.models.base import ResponseModel
+        >>> model = ResponseModel("melanoma_ici").fit(load_cohort("liu2019_mel"))
+        >>> model.fusion_.combiners[("mutations",)].n
+        119
+        """
+        if len(np.unique(y)) < 2:
+            raise DataError(
+                "one class only", code="THX-D24", got=f"{len(y)} patients", wanted="responders and non-responders"
+            )
+        self.prior = float(np.average(y, weights=balanced_weights(matrix.studies.to_numpy())))
+        folds = _folds(matrix.studies.to_numpy(), y)
+        everything = np.ones(len(y), dtype=bool)
+        self.experts = self._experts(matrix, y, everything)
+        replicas = {k: self._experts(matrix, y, folds != k) for k in np.unique(folds)}
+        unseen = pd.DataFrame(np.nan, index=matrix.values.index, columns=list(self.features))
+        for k, experts in replicas.items():
+            part = matrix.subset(folds == k)
+            unseen.loc[part.values.index] = _margins(experts, part)
+        studies = matrix.studies.to_numpy()
+        self.combiners = self._combiners(unseen, y, studies, everything)
+        margins = _margins(self.experts, matrix)
+        self.replicas = []
+        for k, experts in replicas.items():
+            combiners = self._combiners(unseen, y, studies, folds != k)
+            self.replicas.append((experts, _recentred(combiners, _margins(experts, matrix), self.combiners, margins)))
+        return self
+
+    def margin(self, matrix: FeatureMatrix) -> np.ndarray:
+        """Log-odds of response from the blocks each patient has.
+
+        Parameters
+        ----------
+        matrix : FeatureMatrix
+            Patients.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_patients,)
+            NaN where no block is known.
+
+        Examples
+        --------
+        >>> from theracast.features.datasets import load_cohort
+        >>> from theracast.models.base import ResponseModel
+        >>> model = ResponseModel("melanoma_ici").fit(load_cohort("liu2019_mel"))
+        >>> model.fusion_.margin(model.assembler_.matrix(load_cohort("riaz2017_mel"))).shape
+        (51,)
+        """
+        return _combine(self.combiners, _margins(self.experts, matrix))
+
+    def interval(self, matrix: FeatureMatrix, level: float) -> tuple[np.ndarray, np.ndarray]:
+        """Jackknife interval over studies, on the log-odds.
+
+        Parameters
+        ----------
+        matrix : FeatureMatrix
+            Patients.
+        level : float
+            Coverage aimed at, in (0, 1).
+
+        Returns
+        -------
+        lower, upper : ndarray of float64, shape (n_patients,)
+            Log-odds.
+
+        Examples
+        --------
+        >>> from theracast.features.datasets import load_cohort
+        >>> from theracast.models.base import ResponseModel
+        >>> model = ResponseModel("melanoma_ici").fit(load_cohort("liu2019_mel"))
+        >>> lower, upper = model.fusion_.interval(model.assembler_.matrix(load_cohort("riaz2017_mel")), 0.9)
+        >>> bool((lower <= upper).all())
+        True
+        """
+        margin = self.margin(matrix)
+        others = np.array([_combine(c, _margins(e, matrix)) for e, c in self.replicas])
+        k = len(others)
+        error = np.sqrt((k - 1) / k * ((others - others.mean(axis=0)) ** 2).sum(axis=0))
+        reach = student.ppf(0.5 + level / 2, k - 1) * error
+        return margin - reach, margin + reach
+
+    def split(self, matrix: FeatureMatrix) -> tuple[np.ndarray, pd.DataFrame]:
+        """Split each margin exactly into one contribution per feature.
+
+        Parameters
+        ----------
+        matrix : FeatureMatrix
+            Patients.
+
+        Returns
+        -------
+        base : ndarray of float64, shape (n_patients,)
+            Log-odds before any feature is read, given the blocks the patient has.
+        contributions : DataFrame of float64, shape (n_patients, n_features)
+            Log-odds; ``base + contributions.sum(axis=1)`` is `margin`.
+
+        Examples
+        --------
+        >>> from theracast.features.datasets import load_cohort
+        >>> from theracast.models.base import ResponseModel
+        >>> model = ResponseModel("melanoma_ici").fit(load_cohort("liu2019_mel"))
+        >>> matrix = model.assembler_.matrix(load_cohort("riaz2017_mel"))
+        >>> base, parts = model.fusion_.split(matrix)
+        >>> bool(np.allclose(base + parts.sum(axis=1), model.fusion_.margin(matrix)))
+        True
+        """
+        weights, base = self._weights(matrix)
+        parts = []
+        for b, expert in self.experts.items():
+            block = matrix.block(b)
+            level, shares = expert.split(block)
+            weight = weights[b].to_numpy()
+            base = base + weight * level
+            parts.append(pd.DataFrame(shares * weight[:, None], index=block.index, columns=block.columns))
+        return base, pd.concat(parts, axis=1)
+
+    def state(self) -> dict[str, Any]:
+        """Return everything that was learned, JSON-ready.
+
+        Returns
+        -------
+        dict
+            Experts, combiners and replicas.
+
+        Examples
+        --------
+        >>> from theracast.features.datasets import load_cohort
+        >>> from theracast.models.base import ResponseModel
+        >>> sorted(ResponseModel("melanoma_ici").fit(load_cohort("liu2019_mel")).fusion_.state())
+        ['combiners', 'experts', 'learner', 'options', 'prior', 'replicas']
+        """
+        return {
+            "learner": self.learner,
+            "options": self.options,
+            "prior": self.prior,
+            **_pack(self.experts, self.combiners),
+            "replicas": [_pack(e, c) for e, c in self.replicas],
+        }
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any], features: Mapping[str, Any]) -> Self:
+        """Rebuild a fusion.
+
+        Parameters
+        ----------
+        state : mapping
+            From `state`.
+        features : mapping of str to sequence of Feature
+            Block name to its features.
+
+        Returns
+        -------
+        Fusion
+            Gives the same numbers.
+
+        Examples
+        --------
+        >>> from theracast.features.datasets import load_cohort
+        >>> from theracast.models.base import ResponseModel
+        >>> one = ResponseModel("melanoma_ici").fit(load_cohort("liu2019_mel")).fusion_
+        >>> Fusion.from_state(one.state(), one.features).prior == one.prior
+        True
+        """
+        fusion = cls(features, state["learner"], state["options"])
+        fusion.prior = state["prior"]
+        fusion.experts, fusion.combiners = fusion._unpack(state)
+        fusion.replicas = [fusion._unpack(s) for s in state["replicas"]]
+        return fusion
+
+    def _unpack(self, state: Mapping[str, Any]) -> tuple[dict[str, Expert], dict[tuple[str, ...], Combiner]]:
+        make = EXPERTS[self.learner]
+        experts: dict[str, Expert] = {b: make.from_state(s, self.features[b]) for b, s in state["experts"].items()}
+        combiners = [
+            Combiner(tuple(c["blocks"]), tuple(c["weights"]), c["intercept"], c["n"]) for c in state["combiners"]
+        ]
+        return experts, {c.blocks: c for c in combiners}
+
+    def _experts(self, matrix: FeatureMatrix, y: np.ndarray, rows: np.ndarray) -> dict[str, Expert]:
+        present = matrix.present()
+        experts: dict[str, Expert] = {}
+        for b, features in self.features.items():
+            mine = rows & present[b].to_numpy()
+            if not _enough(y[mine]):
+                continue
+            weights = balanced_weights(matrix.studies.to_numpy()[mine])
+            expert = EXPERTS[self.learner](features, **self.options)
+            experts[b] = expert.fit(matrix.block(b)[mine], y[mine], weights, matrix.studies.to_numpy()[mine])
+        return experts
+
+    def _combiners(
+        self, unseen: pd.DataFrame, y: np.ndarray, studies: np.ndarray, rows: np.ndarray
+    ) -> dict[tuple[str, ...], Combiner]:
+        found = {}
+        for size in range(1, len(self.features) + 1):
+            for blocks in combinations(self.features, size):
+                margins = unseen[list(blocks)].to_numpy()
+                mine = rows & ~np.isnan(margins).any(axis=1)
+                if _enough(y[mine]):
+                    found[blocks] = _fit_combiner(blocks, margins[mine], y[mine], studies[mine])
+        return found
+
+    def _weights(self, matrix: FeatureMatrix) -> tuple[pd.DataFrame, np.ndarray]:
+        """Give each patient the weights of the largest set of blocks that was fitted."""
+        known = _margins(self.experts, matrix).notna()
+        weights = pd.DataFrame(0.0, index=known.index, columns=list(self.experts))
+        intercept = np.full(len(known), np.nan)
+        for pattern, ids in known.groupby(list(known.columns)).groups.items():
+            combiner = _best(self.combiners, tuple(b for b, there in zip(known.columns, pattern, strict=True) if there))
+            if combiner:
+                weights.loc[ids, list(combiner.blocks)] = combiner.weights
+                intercept[known.index.get_indexer(ids)] = combiner.intercept
+        return weights, intercept
+
+
+def _enough(y: np.ndarray) -> bool:
+    return len(y) >= _FEWEST and min(y.sum(), len(y) - y.sum()) >= _FEWEST_CLASS
+
+
+def _folds(studies: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Whole studies, or five stratified parts where there is one study only."""
+    if len(np.unique(studies)) > 1:
+        return np.unique(studies, return_inverse=True)[1]
+    folds = np.zeros(len(y), dtype=int)
+    for k, (_, test) in enumerate(StratifiedKFold(5, shuffle=True, random_state=0).split(np.zeros(len(y)), y)):
+        folds[test] = k
+    return folds
+
+
+def _margins(experts: Mapping[str, Expert], matrix: FeatureMatrix) -> pd.DataFrame:
+    present = matrix.present()
+    out = pd.DataFrame(np.nan, index=matrix.values.index, columns=list(matrix.blocks))
+    for b, expert in experts.items():
+        base, shares = expert.split(matrix.block(b))
+        out[b] = np.where(present[b], base + shares.sum(axis=1), np.nan)
+    return out
+
+
+def _best(combiners: Mapping[tuple[str, ...], Combiner], known: tuple[str, ...]) -> Combiner | None:
+    usable = [c for blocks, c in combiners.items() if set(blocks) <= set(known)]
+    return max(usable, key=lambda c: (len(c.blocks), c.n), default=None)
+
+
+def _combine(combiners: Mapping[tuple[str, ...], Combiner], margins: pd.DataFrame) -> np.ndarray:
+    out = np.full(len(margins), np.nan)
+    known = margins.notna()
+    for pattern, rows in known.groupby(list(known.columns)).indices.items():
+        combiner = _best(combiners, tuple(b for b, there in zip(known.columns, pattern, strict=True) if there))
+        if combiner:
+            parts = margins[list(combiner.blocks)].to_numpy()[rows] * combiner.weights
+            out[rows] = combiner.intercept + parts.sum(axis=1)
+    return out
+
+
+def _fit_combiner(blocks: tuple[str, ...], margins: np.ndarray, y: np.ndarray, studies: np.ndarray) -> Combiner:
+    """Weigh experts, at least 0 each, pulled to their plain average."""
+    weight = balanced_weights(studies)
+    coef, intercept = fit_logistic(margins, y, weight, studies, ridge=_PULL, towards=1.0 / len(blocks), signs=1)
+    return Combiner(blocks, tuple(float(w) for w in coef), intercept, len(y))
+
+
+def _recentred(
+    combiners: Mapping[tuple[str, ...], Combiner],
+    margins: pd.DataFrame,
+    whole: Mapping[tuple[str, ...], Combiner],
+    whole_margins: pd.DataFrame,
+) -> dict[tuple[str, ...], Combiner]:
+    """Give a replica the average of the whole model: the response rate is an assumption, not part of the interval."""
+    out = {}
+    for blocks, combiner in combiners.items():
+        if blocks in whole:
+            columns = list(blocks)
+            gap = (whole_margins[columns] @ whole[blocks].weights + whole[blocks].intercept) - (
+                margins[columns] @ combiner.weights + combiner.intercept
+            )
+            out[blocks] = replace(combiner, intercept=combiner.intercept + float(gap.mean()))
+    return out
+
+
+def _pack(experts: Mapping[str, Expert], combiners: Mapping[tuple[str, ...], Combiner]) -> dict[str, Any]:
+    return {"experts": {b: e.state() for b, e in experts.items()}, "combiners": [vars(c) for c in combiners.values()]}

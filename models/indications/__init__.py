@@ -1,0 +1,12 @@
+"""The indications, one file each. A new one is a file and a line here."""
+
+from theracast.models.indications.melanoma_ici import MELANOMA_ICI
+from theracast.models.spec import ResponseSpec
+from theracast.registry import Registry
+
+INDICATIONS: Registry[ResponseSpec] = Registry(
+    "indication",
+    {
+        "melanoma_ici": MELANOMA_ICI,
+    },
+)

@@ -1,0 +1,31 @@
+"""Whole studies out: the only split that says how a model travels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+#: Data sets that hold the same patients are left out together.
+SAME_PATIENTS = (("ravi2023_nsclc", "loris_ravi_nsclc"), ("loris_chowell_train_pan", "loris_chowell_test_pan"))
+
+
+def leave_one_cohort_out(cohorts: Sequence[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Pair each cohort with those that may train a model for it.
+
+    Parameters
+    ----------
+    cohorts : sequence of str
+        Names.
+
+    Yields
+    ------
+    tuple of (str, tuple of str)
+        The cohort left out, and the others without any that hold its patients.
+
+    Examples
+    --------
+    >>> dict(leave_one_cohort_out(["a", "ravi2023_nsclc", "loris_ravi_nsclc"]))["ravi2023_nsclc"]
+    ('a',)
+    """
+    for left_out in cohorts:
+        family = next((set(f) for f in SAME_PATIENTS if left_out in f), {left_out})
+        yield left_out, tuple(c for c in cohorts if c not in family)

@@ -1,0 +1,159 @@
+"""Models as folders of plain JSON, checked by digest before anything is read. Nothing is ever unpickled."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import theracast
+from theracast.errors import ModelError
+from theracast.features.blocks import BLOCKS
+from theracast.features.matrix import FeatureAssembler
+from theracast.models.base import ResponseModel
+from theracast.models.fusion import Fusion
+from theracast.provenance import digest_json, sha256_file
+
+_MODEL, _MANIFEST = "model.json", "manifest.json"
+
+
+def save_model(model: ResponseModel, folder: str | Path, about: dict[str, Any] | None = None) -> str:
+    """Write a fitted model.
+
+    Parameters
+    ----------
+    model : ResponseModel
+        Fitted.
+    folder : str or Path
+        Made if it is not there.
+    about : dict, optional
+        JSON-ready facts to keep beside it (data digests, experiment).
+
+    Returns
+    -------
+    str
+        Digest of the model: the same parameters give the same digest.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from theracast.features.datasets import load_cohort
+    >>> model = ResponseModel("melanoma_ici").fit(load_cohort("liu2019_mel"))
+    >>> len(save_model(model, tempfile.mkdtemp()))
+    64
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    state = {
+        "format": 1,
+        "theracast": theracast.__version__,
+        "params": {k: list(v) if isinstance(v, tuple) else v for k, v in model.get_params(deep=False).items()},
+        "blocks": [_block_state(b) for b in model.assembler_.blocks_],
+        "fusion": model.fusion_.state(),
+        "reference": model.reference_,
+        "studies": list(model.studies_),
+        "about": about or {},
+    }
+    (folder / _MODEL).write_text(json.dumps(state, sort_keys=True), encoding="utf-8")
+    (folder / _MANIFEST).write_text(json.dumps({_MODEL: sha256_file(folder / _MODEL)}), encoding="utf-8")
+    return model_digest(state)
+
+
+def load_model(folder: str | Path) -> tuple[ResponseModel, dict[str, Any]]:
+    """Read a model back.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Written by `save_model`.
+
+    Returns
+    -------
+    model : ResponseModel
+        Predicts the same numbers.
+    about : dict
+        What was kept beside it, with ``digest``.
+
+    Raises
+    ------
+    ModelError
+        THX-R05 when bytes changed since it was written; THX-R06 when its format is not known.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from theracast.features.datasets import load_cohort
+    >>> folder = tempfile.mkdtemp()
+    >>> _ = save_model(ResponseModel("melanoma_ici").fit(load_cohort("liu2019_mel")), folder)
+    >>> load_model(folder)[0].indication
+    'melanoma_ici'
+    """
+    folder = Path(folder)
+    if not (folder / _MANIFEST).exists():
+        raise ModelError("no model here", code="THX-R05", where=str(folder), wanted=f"{_MODEL} and {_MANIFEST}")
+    manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
+    for name, wanted in manifest.items():
+        got = sha256_file(folder / Path(name).name)
+        if got != wanted:
+            raise ModelError(
+                "the model changed after it was written",
+                code="THX-R05",
+                where=name,
+                got=got[:12],
+                wanted=wanted[:12],
+                fix="Register it again, or fetch it from its registry anew.",
+            )
+    state = json.loads((folder / _MODEL).read_text(encoding="utf-8"))
+    if state.get("format") != 1:
+        raise ModelError(
+            "the model is of another format",
+            code="THX-R06",
+            got=f"format {state.get('format')} by theracast {state.get('theracast')}",
+            wanted=f"format 1, theracast {theracast.__version__}",
+            fix="Install the theracast version that wrote it, or train again.",
+        )
+    params = {k: tuple(v) if isinstance(v, list) else v for k, v in state["params"].items()}
+    model = ResponseModel(**params)
+    model.assembler_ = FeatureAssembler([b["name"] for b in state["blocks"]])
+    model.assembler_.blocks_ = [_block_from(b) for b in state["blocks"]]
+    model.fusion_ = Fusion.from_state(
+        state["fusion"], {b["name"]: BLOCKS[b["name"]].spec.features for b in state["blocks"]}
+    )
+    model.reference_, model.studies_ = state["reference"], tuple(state["studies"])
+    model.classes_ = np.array([0, 1])
+    return model, {**state["about"], "digest": model_digest(state)}
+
+
+def model_digest(state: dict[str, Any]) -> str:
+    """Digest what decides a prediction: parameters, blocks and fusion.
+
+    Parameters
+    ----------
+    state : dict
+        As written by `save_model`.
+
+    Returns
+    -------
+    str
+        64 hexadecimal characters.
+
+    Examples
+    --------
+    >>> len(model_digest({"params": {}, "blocks": [], "fusion": {}}))
+    64
+    """
+    return digest_json({k: state[k] for k in ("params", "blocks", "fusion")})
+
+
+def _block_state(block: Any) -> dict[str, Any]:
+    fitted = {k: v for k, v in vars(block).items() if k.endswith("_")}
+    return {"name": block.spec.name, "params": block.get_params(), "fitted": fitted}
+
+
+def _block_from(state: dict[str, Any]) -> Any:
+    block = BLOCKS[state["name"]](**state["params"])
+    for key, value in state["fitted"].items():
+        setattr(block, key, value)
+    return block

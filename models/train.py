@@ -1,0 +1,121 @@
+"""Training: cohorts in, a fitted model and its validation out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from theracast.errors import UsageError
+from theracast.features.cohort import Cohort
+from theracast.features.datasets import dataset_path, load_cohort
+from theracast.features.readers import cohort_sources
+from theracast.models.base import ResponseModel
+from theracast.models.config import Experiment
+from theracast.models.validate import Validation, leave_cohorts_out
+from theracast.provenance import digest_json
+
+
+@dataclass(frozen=True)
+class Training:
+    """A trained model with everything that speaks for or against it.
+
+    Attributes
+    ----------
+    experiment : Experiment
+        What was asked.
+    model : ResponseModel
+        Fitted on all cohorts but the holdout.
+    validation : Validation
+        Each cohort predicted by a model that never saw it.
+    cohorts : dict of str to Cohort
+        The data, holdout included.
+
+    Examples
+    --------
+    >>> Training.__dataclass_fields__.keys() >= {"model", "validation"}
+    True
+    """
+
+    experiment: Experiment
+    model: ResponseModel
+    validation: Validation
+    cohorts: dict[str, Cohort]
+
+    @property
+    def data(self) -> dict[str, str]:
+        """Digest of the data of each cohort."""
+        return data_digests(self.experiment)
+
+
+def data_digests(experiment: Experiment) -> dict[str, str]:
+    """Digest the files of every cohort of an experiment, without reading their contents.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        Names its cohorts.
+
+    Returns
+    -------
+    dict of str to str
+        Cohort to 64 hexadecimal characters.
+
+    Raises
+    ------
+    UsageError
+        When a cohort is not there.
+
+    Examples
+    --------
+    >>> sorted(data_digests(Experiment(indication="melanoma_ici")))[0]
+    'hugo2016_mel'
+    """
+    names = [*experiment.cohorts, *experiment.holdout]
+    return {n: digest_json({s.name: s.sha256 for s in cohort_sources(dataset_path(n))}) for n in names}
+
+
+def train(experiment: Experiment, progress: Callable[[str], None] = lambda step: None) -> Training:
+    """Train and validate.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        What to do.
+    progress : callable, optional
+        Told each step in words.
+
+    Returns
+    -------
+    Training
+        Fitted and judged.
+
+    Raises
+    ------
+    UsageError
+        When a holdout cohort is also a training cohort.
+    DataError
+        When a cohort cannot be read or holds implausible values.
+
+    Examples
+    --------
+    >>> small = Experiment(indication="melanoma_ici", cohorts=["liu2019_mel", "riaz2017_mel"], holdout=["hugo2016_mel"])
+    >>> train(small).validation.mean.model.tolist()
+    ['theracast', 'prevalence', 'PD-L1', 'TIL', 'PD-L1 + TIL']
+    """
+    both = set(experiment.cohorts) & set(experiment.holdout)
+    if both or len(experiment.cohorts) < 2:
+        raise UsageError(
+            f"held out and trained on: {', '.join(sorted(both))}" if both else "too few cohorts to leave one out",
+            wanted="two training cohorts or more, none of them in the holdout",
+        )
+    cohorts = {}
+    for name in [*experiment.cohorts, *experiment.holdout]:
+        progress(f"read {name}")
+        cohorts[name] = load_cohort(name)
+    model = ResponseModel(experiment.indication, experiment.learner, options=experiment.options)
+    validation = leave_cohorts_out(
+        model, cohorts, experiment.holdout, lambda name: progress(f"predict {name} by the others")
+    )
+    progress("fit on all training cohorts")
+    fitted = model.fit(Cohort.concat([cohorts[n] for n in experiment.cohorts]))
+    return Training(experiment, fitted, validation, cohorts)

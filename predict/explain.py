@@ -1,0 +1,184 @@
+"""Explanations in probability points that add up to the prediction, for every patient.
+
+The margin (log-odds) splits exactly into one contribution per feature (`Fusion.split`). Along the straight path from
+the reference to the patient, each contribution's share of the change in probability is its Aumann-Shapley value; for a
+sum inside one monotone function that is the contribution times (p - p0) / (margin - margin0), so that the points of
+all features sum to p - p0 (Sun and Sundararajan 2011, DOI 10.1145/1993574.1993601).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.special import expit
+
+from theracast.features.matrix import FeatureMatrix
+from theracast.models.base import ResponseModel
+
+#: Above this, an explanation that does not add up is withheld.
+TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why each patient got the probability it got.
+
+    Attributes
+    ----------
+    probability : Series of float, shape (n_patients,)
+        The prediction, in [0, 1].
+    reference : Series of float, shape (n_patients,)
+        Prediction for the average training patient with the same blocks known, in [0, 1].
+    points : DataFrame of float, shape (n_patients, n_features)
+        Contributions in probability (0.05 is 5 points); positive = towards response. NaN where withheld.
+    values : DataFrame of float, same shape
+        What was measured, in native units; NaN is not known.
+    proxy : DataFrame of bool, same shape
+        True where a stand-in was used.
+    percentile : DataFrame of float, same shape
+        Position of the value among the training patients, in [0, 100].
+    median : Series of float, shape (n_features,)
+        Median of the training patients, in native units.
+    units, about : dict of str to str
+        Per feature.
+    residual : Series of float, shape (n_patients,)
+        How far ``reference + points.sum()`` is from the prediction.
+    cohort : str
+        The reference cohort: the training studies.
+
+    Examples
+    --------
+    >>> from theracast.features.datasets import load_cohort
+    >>> model = ResponseModel("melanoma_ici").fit(load_cohort("liu2019_mel"))
+    >>> e = explain(model, model.assembler_.matrix(load_cohort("riaz2017_mel")))
+    >>> bool(np.allclose(e.reference + e.points.sum(axis=1), e.probability))
+    True
+    """
+
+    probability: pd.Series
+    reference: pd.Series
+    points: pd.DataFrame
+    values: pd.DataFrame
+    proxy: pd.DataFrame
+    percentile: pd.DataFrame
+    median: pd.Series
+    units: dict[str, str]
+    about: dict[str, str]
+    residual: pd.Series
+    cohort: str
+
+    def by_block(self) -> pd.DataFrame:
+        """Sum the points of each block.
+
+        Returns
+        -------
+        DataFrame of float, shape (n_patients, n_blocks)
+            Also sums to prediction minus reference.
+
+        Examples
+        --------
+        >>> from theracast.features.datasets import load_cohort
+        >>> model = ResponseModel("melanoma_ici").fit(load_cohort("liu2019_mel"))
+        >>> explain(model, model.assembler_.matrix(load_cohort("riaz2017_mel"))).by_block().columns.tolist()
+        ['pathology', 'mutations', 'signatures', 'clinical']
+        """
+        blocks = [c.split("__", 1)[0] for c in self.points.columns]
+        return self.points.T.groupby(blocks, sort=False).sum(min_count=1).T
+
+    def patient(self, patient_id: str) -> pd.DataFrame:
+        """List what counted for one patient, the weightiest first.
+
+        Parameters
+        ----------
+        patient_id : str
+            One of the patients.
+
+        Returns
+        -------
+        DataFrame
+            One row per known feature: ``block``, ``feature``, ``about``, ``value``, ``unit``, ``proxy``,
+            ``median``, ``percentile``, ``points``.
+
+        Examples
+        --------
+        >>> from theracast.features.datasets import load_cohort
+        >>> model = ResponseModel("melanoma_ici").fit(load_cohort("liu2019_mel"))
+        >>> e = explain(model, model.assembler_.matrix(load_cohort("riaz2017_mel")))
+        >>> "points" in e.patient(e.points.index[0])
+        True
+        """
+        names = pd.Series(self.points.columns)
+        rows = pd.DataFrame(
+            {
+                "block": names.str.split("__").str[0],
+                "feature": names.str.split("__").str[1],
+                "about": names.map(self.about),
+                "value": self.values.loc[patient_id].to_numpy(),
+                "unit": names.map(self.units),
+                "proxy": self.proxy.loc[patient_id].to_numpy(),
+                "median": self.median.reindex(names).to_numpy(),
+                "percentile": self.percentile.loc[patient_id].to_numpy(),
+                "points": self.points.loc[patient_id].to_numpy(),
+            }
+        )
+        known = rows[rows.value.notna()]
+        return known.sort_values("points", key=lambda p: -p.abs(), ignore_index=True)
+
+
+def explain(model: ResponseModel, matrix: FeatureMatrix) -> Explanation:
+    """Split each prediction into probability points.
+
+    Parameters
+    ----------
+    model : ResponseModel
+        Fitted.
+    matrix : FeatureMatrix
+        Made by the model's own assembler.
+
+    Returns
+    -------
+    Explanation
+        One row per patient; withheld (NaN) where it does not add up to `TOLERANCE`.
+
+    Examples
+    --------
+    >>> from theracast.features.datasets import load_cohort
+    >>> model = ResponseModel("melanoma_ici", learner="xgboost").fit(load_cohort("liu2019_mel"))
+    >>> e = explain(model, model.assembler_.matrix(load_cohort("riaz2017_mel")))
+    >>> bool(e.residual.abs().max() < TOLERANCE)
+    True
+    """
+    base, parts = model.fusion_.split(matrix)
+    reference = expit(base)
+    predicted = expit(model.fusion_.margin(matrix))
+    change = parts.sum(axis=1).to_numpy()
+    slope = reference * (1.0 - reference)  # the limit for a patient who equals the reference
+    moved = np.abs(change) > 1e-9
+    slope[moved] = (expit(base + change) - reference)[moved] / change[moved]
+    points = parts.mul(slope, axis=0)
+    residual = pd.Series(predicted - reference, index=points.index) - points.sum(axis=1)
+    points[~(residual.abs() <= TOLERANCE)] = np.nan
+    lineage = matrix.lineage
+    grid = np.linspace(0.0, 100.0, 101)
+    percentile = pd.DataFrame(
+        {
+            name: np.interp(values, model.reference_[name], grid) if name in model.reference_ else np.nan
+            for name, values in matrix.values.items()
+        },
+        index=points.index,
+    ).where(matrix.observed)
+    return Explanation(
+        probability=pd.Series(predicted, index=points.index),
+        reference=pd.Series(reference, index=points.index),
+        points=points,
+        values=matrix.values,
+        proxy=matrix.proxy,
+        percentile=percentile,
+        median=pd.Series({name: q[50] for name, q in model.reference_.items()}, dtype=float).reindex(points.columns),
+        units={name: x.unit for name, x in lineage.items()},
+        about={name: x.about for name, x in lineage.items()},
+        residual=residual,
+        cohort=", ".join(model.studies_),
+    )

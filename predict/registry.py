@@ -1,0 +1,392 @@
+"""Everything MLflow: where the store is, how a training is logged and registered, how a model is found again.
+
+The only file, with `pyfunc`, that imports mlflow, and it does so late: most commands never need it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pandas as pd
+
+import theracast
+from theracast.errors import ModelError
+from theracast.features.blocks import BLOCKS
+from theracast.features.blocks.pathology import PROXY_SETS
+from theracast.features.blocks.signatures import SignaturesBlock
+from theracast.features.scores import HOUSEKEEPING, genes_of
+from theracast.models.config import Experiment
+from theracast.models.storage import save_model
+from theracast.models.train import Training, data_digests
+from theracast.predict.predictor import Predictor
+from theracast.predict.report.plots import forest, to_png
+from theracast.provenance import code_digest, digest_json
+
+#: The file that MLflow itself uses in a folder, so that ``mlflow ui`` there shows the same runs.
+STORE = "mlflow.db"
+CHAMPION = "champion"
+_PINNED = ("numpy", "pandas", "scipy", "scikit-learn", "xgboost", "numba", "mlflow")
+
+
+def store_uri(tracking: str | None = None, create: bool = False) -> str:
+    """Find the store: the flag, ``MLFLOW_TRACKING_URI``, or ``mlflow.db`` here or in a folder above.
+
+    Parameters
+    ----------
+    tracking : str, optional
+        Any MLflow tracking URI.
+    create : bool, default False
+        Whether a store may be begun in the current folder.
+
+    Returns
+    -------
+    str
+        An MLflow tracking URI.
+
+    Raises
+    ------
+    ModelError
+        THX-R01 when there is no store and none may be begun.
+
+    Examples
+    --------
+    >>> store_uri("http://localhost:5000")
+    'http://localhost:5000'
+    """
+    given = tracking or os.environ.get("MLFLOW_TRACKING_URI")
+    if given:
+        return given
+    here = Path.cwd()
+    found = next((f / STORE for f in (here, *here.parents) if (f / STORE).is_file()), None)
+    if found is None and not create:
+        raise ModelError(
+            "no model store here or in a folder above",
+            code="THX-R01",
+            where=str(here),
+            wanted=f"a file {STORE}, --tracking-uri or MLFLOW_TRACKING_URI",
+            fix="Run 'theracast demo' or 'theracast train' here first, or name the store.",
+        )
+    return f"sqlite:///{found or here / STORE}"
+
+
+def connect(tracking: str | None = None, create: bool = False) -> tuple[ModuleType, str]:
+    """Import mlflow and point it at the store.
+
+    Parameters
+    ----------
+    tracking : str, optional
+        As in `store_uri`.
+    create : bool, default False
+        As in `store_uri`.
+
+    Returns
+    -------
+    mlflow : module
+        Ready.
+    uri : str
+        The store.
+
+    Examples
+    --------
+    >>> callable(connect)
+    True
+    """
+    uri = store_uri(tracking, create)
+    # hospitals ask: nothing is reported home, and nothing the registry holds is ever unpickled
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
+    import mlflow
+
+    mlflow.set_tracking_uri(uri)
+    mlflow.set_registry_uri(os.environ.get("MLFLOW_REGISTRY_URI", uri))
+    return mlflow, uri
+
+
+def input_columns(blocks: tuple[str, ...]) -> dict[str, str]:
+    """List the columns of the wide table that a model reads.
+
+    Parameters
+    ----------
+    blocks : tuple of str
+        Blocks of the model.
+
+    Returns
+    -------
+    dict of str to str
+        ``<table>:<column>`` to its unit.
+
+    Examples
+    --------
+    >>> input_columns(("mutations",))["mutations:tmb"]
+    'mut/Mb or count'
+    """
+    columns = {"patient_id": ""}
+    for b in blocks:
+        spec = BLOCKS[b].spec
+        columns.update(
+            {f"{t}:{c.name}": c.unit for t in spec.tables for c in spec.inputs if not c.name.startswith("<")}
+        )
+    sets = [
+        *(SignaturesBlock.set_names() if "signatures" in blocks else ()),
+        *(PROXY_SETS if "pathology" in blocks else ()),
+    ]
+    if sets:
+        columns.update({f"signatures:{s}": "published set mean" for s in (*sets, HOUSEKEEPING)})
+        columns.update({f"expression:{g}": "log2(TPM+1)" for g in genes_of(sets)})
+    return columns
+
+
+def register(training: Training, *, tracking: str | None = None, promote: bool = True) -> tuple[str, str]:
+    """Log a training, register its model, and make it the champion.
+
+    Parameters
+    ----------
+    training : Training
+        From `theracast.models.train.train`.
+    tracking : str, optional
+        As in `store_uri`.
+    promote : bool, default True
+        Whether the new version takes the alias ``champion``.
+
+    Returns
+    -------
+    uri : str
+        ``models:/<name>@champion``, or ``models:/<name>/<version>``.
+    version : str
+        The version registered.
+
+    Examples
+    --------
+    >>> callable(register)
+    True
+    """
+    mlflow, store = connect(tracking, create=True)
+    experiment, model = training.experiment, training.model
+    mlflow.set_experiment(experiment_id=_experiment_id(mlflow, experiment.indication, store))
+    with mlflow.start_run(run_name=experiment.name), tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        table, mean = training.validation.table, training.validation.mean
+        about = {
+            "experiment": experiment.model_dump(),
+            "experiment_digest": experiment.digest,
+            "data": training.data,
+            "validation": _records(table),
+            "mean": _records(mean),
+        }
+        digest = save_model(model, folder / "model", about)
+        mlflow.log_params(
+            {"learner": experiment.learner, "cohorts": ",".join(experiment.cohorts), **experiment.options}
+        )
+        mlflow.set_tags({f"data.{k}": v[:16] for k, v in training.data.items()} | {"model_digest": digest})
+        mlflow.log_metrics(_metrics(table, mean))
+        table.to_csv(folder / "validation.csv", index=False)
+        mean.to_csv(folder / "mean.csv", index=False)
+        to_png(forest(training.validation), folder / "forest.png")
+        for name in ("validation.csv", "mean.csv", "forest.png"):
+            mlflow.log_artifact(folder / name)
+        info = mlflow.pyfunc.log_model(
+            name=experiment.name,
+            python_model=str(Path(__file__).with_name("pyfunc.py")),
+            artifacts={"model": str(folder / "model")},
+            signature=_signature(mlflow, model.spec.blocks),
+            input_example=_example(training, tuple(input_columns(model.spec.blocks))),
+            pip_requirements=[f"theracast=={theracast.__version__}", *(f"{p}=={version(p)}" for p in _PINNED)],
+            registered_model_name=experiment.name,
+            metadata={"indication": experiment.indication, "intended_use": model.spec.intended_use},
+        )
+        number = str(info.registered_model_version)
+        client = mlflow.MlflowClient()
+        for key, value in _key(experiment, training.data).items():
+            client.set_model_version_tag(experiment.name, number, key, value)
+        if not promote:
+            return f"models:/{experiment.name}/{number}", number
+        client.set_registered_model_alias(experiment.name, CHAMPION, number)
+    return f"models:/{experiment.name}@{CHAMPION}", number
+
+
+def load_predictor(model_uri: str, *, tracking: str | None = None) -> Predictor:
+    """Load a model from the registry, a run, or a folder.
+
+    Parameters
+    ----------
+    model_uri : str
+        ``models:/<name>@<alias>``, ``models:/<name>/<version>``, ``runs:/...``, or a path.
+    tracking : str, optional
+        As in `store_uri`.
+
+    Returns
+    -------
+    Predictor
+        Ready to score.
+
+    Raises
+    ------
+    ModelError
+        THX-R01 when it is not there, with what is; THX-R05 when its bytes changed.
+
+    Examples
+    --------
+    >>> load_predictor("no/such/folder")
+    Traceback (most recent call last):
+    ...
+    theracast.errors.ModelError: THX-R01: no such model | where: no/such/folder | wanted: a folder, or a URI such as models:/melanoma_ici@champion
+    """
+    if not re.match(r"^(models|runs|mlflow-artifacts):/", model_uri):
+        if not Path(model_uri).is_dir():
+            raise ModelError(
+                "no such model",
+                code="THX-R01",
+                where=model_uri,
+                wanted="a folder, or a URI such as models:/melanoma_ici@champion",
+            )
+        inner = Path(model_uri) / "artifacts" / "model"
+        return Predictor.from_folder(inner if inner.is_dir() else model_uri, uri=model_uri)
+    mlflow, store = connect(tracking)
+    number = _version(mlflow, model_uri, store)
+    pinned = re.sub(r"@.*$", f"/{number}", model_uri) if number else model_uri
+    try:
+        folder = Path(mlflow.artifacts.download_artifacts(artifact_uri=pinned))
+    except mlflow.MlflowException as error:
+        raise ModelError(
+            "the model cannot be fetched", code="THX-R01", where=f"{model_uri} in {store}", got=_first_line(error)
+        ) from None
+    return Predictor.from_folder(folder / "artifacts" / "model", uri=model_uri, version=number)
+
+
+def list_models(tracking: str | None = None) -> pd.DataFrame:
+    """List what is registered.
+
+    Parameters
+    ----------
+    tracking : str, optional
+        As in `store_uri`.
+
+    Returns
+    -------
+    DataFrame
+        One row per version: ``name``, ``version``, ``aliases``, ``registered`` (UTC), ``theracast``.
+
+    Examples
+    --------
+    >>> callable(list_models)
+    True
+    """
+    mlflow, _ = connect(tracking)
+    client = mlflow.MlflowClient()
+    rows = []
+    for model in client.search_registered_models():
+        aliases: dict[str, list[str]] = {}
+        for alias, number in model.aliases.items():
+            aliases.setdefault(str(number), []).append(alias)
+        for v in client.search_model_versions(f"name='{model.name}'"):
+            when = pd.Timestamp(v.creation_timestamp, unit="ms", tz="UTC").strftime("%Y-%m-%d %H:%M")
+            names = ", ".join(aliases.get(str(v.version), []))
+            rows.append((model.name, str(v.version), names, when, v.tags.get("theracast", "")))
+    return pd.DataFrame(rows, columns=["name", "version", "aliases", "registered", "theracast"])
+
+
+def champion_of(experiment: Experiment, *, tracking: str | None = None) -> str | None:
+    """Say which version is champion, if it was trained by this experiment on the same data with the same code.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        What would be trained.
+    tracking : str, optional
+        As in `store_uri`.
+
+    Returns
+    -------
+    str or None
+        The version, or None when it has to be trained.
+
+    Examples
+    --------
+    >>> callable(champion_of)
+    True
+    """
+    mlflow, _ = connect(tracking, create=True)
+    try:
+        found = mlflow.MlflowClient().get_model_version_by_alias(experiment.name, CHAMPION)
+    except mlflow.MlflowException:
+        return None
+    return str(found.version) if _key(experiment, data_digests(experiment)).items() <= found.tags.items() else None
+
+
+def _key(experiment: Experiment, data: dict[str, str]) -> dict[str, str]:
+    """Name what decides a training: equal keys, equal models."""
+    return {
+        "experiment_digest": experiment.digest,
+        "data_digest": digest_json(data),
+        "theracast": theracast.__version__,
+        "code_digest": code_digest(),
+    }
+
+
+def _experiment_id(mlflow: ModuleType, name: str, store: str) -> str:
+    """Find or begin an experiment; next to a local store its artifacts get an absolute place."""
+    existing = mlflow.get_experiment_by_name(name)
+    if existing is not None:
+        return str(existing.experiment_id)
+    place = None
+    if store.startswith("sqlite:///"):
+        place = (Path(store.removeprefix("sqlite:///")).resolve().parent / "mlruns").as_uri()
+    return str(mlflow.create_experiment(name, artifact_location=place))
+
+
+def _version(mlflow: ModuleType, model_uri: str, store: str) -> str:
+    """Pin an alias to its version, once, at the start."""
+    match = re.fullmatch(r"models:/([^/@]+)(?:@(.+)|/(\d+))", model_uri)
+    if not match:
+        return ""
+    name, alias, number = match.groups()
+    try:
+        client = mlflow.MlflowClient()
+        return number or str(client.get_model_version_by_alias(name, alias).version)
+    except mlflow.MlflowException:
+        there = list_models(store)
+        known = ", ".join(f"{r.name}@{r.aliases}" if r.aliases else f"{r.name}/{r.version}" for r in there.itertuples())
+        raise ModelError(
+            "no such model",
+            code="THX-R01",
+            where=f"{model_uri} in {store}",
+            got=f"registered: {known or 'nothing'}",
+            fix="Train it with 'theracast train experiments/<name>.yaml', or name another.",
+        ) from None
+
+
+def _signature(mlflow: ModuleType, blocks: tuple[str, ...]) -> Any:
+    """Every column optional and of any type: our own contract checks units and ranges, and says so better."""
+    from mlflow.types.schema import AnyType, ColSpec, Schema
+
+    inputs = Schema([ColSpec(AnyType(), name=c, required=False) for c in input_columns(blocks)])
+    outputs = Schema([ColSpec(t, name=n) for n, t in {"probability": "double", "decision": "string"}.items()])
+    return mlflow.models.ModelSignature(inputs=inputs, outputs=outputs)
+
+
+def _example(training: Training, columns: tuple[str, ...]) -> pd.DataFrame:
+    """Two public patients of the held-out cohort, with the columns that they have."""
+    name = (training.experiment.holdout or training.experiment.cohorts)[0]
+    wide = training.cohorts[name].wide()
+    return wide[[c for c in columns if c in wide]].head(2).dropna(axis=1).astype(object)
+
+
+def _metrics(table: pd.DataFrame, mean: pd.DataFrame) -> dict[str, float]:
+    ours = table[table.model == "theracast"].set_index("cohort")
+    values = {f"auc.{c}": v for c, v in ours.auc.items()} | {f"brier.{c}": v for c, v in ours.brier.items()}
+    values |= {f"mean_auc.{m}": v for m, v in mean.set_index("model").auc.items()}
+    return {re.sub(r"[^\w./-]", "_", str(k)): float(v) for k, v in values.items() if pd.notna(v)}
+
+
+def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{k: None if pd.isna(v) else v for k, v in row.items()} for row in table.to_dict("records")]
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0][:200]

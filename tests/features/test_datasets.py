@@ -1,0 +1,221 @@
+"""What ships: small, countable, allowed, before treatment, and equal to what its command makes."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from theracast.errors import UsageError
+from theracast.features.datasets import dataset_card, dataset_path, datasets, load_cohort, load_table
+from theracast.provenance import digest_frame
+
+ROOT = Path(__file__).resolve().parents[2]
+SHARED = ROOT.parent / "shared" / "data" / "ici"
+NAMES = ["hugo2016_mel", "imvigor210_uc", "liu2019_mel", "mgh2022_mel", "riaz2017_mel", "vanallen2015_mel"]
+shared = [pytest.mark.shared, pytest.mark.skipif(not SHARED.exists(), reason=f"{SHARED} is not there")]
+
+
+def read(folder: Path) -> dict[str, pd.DataFrame]:
+    clinical = pd.read_csv(folder / "clinical.csv", dtype={"patient_id": str}, low_memory=False).set_index("patient_id")
+    return {"clinical": clinical, **{f.stem: pd.read_parquet(f) for f in sorted(folder.glob("*.parquet"))}}
+
+
+def published_and_genes(name: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    tables = read(dataset_path(name))
+    genes = tables["expression"].T
+    ids = [i for i in tables["signatures"].index if i in genes.index]
+    return tables["signatures"].loc[ids], genes.loc[ids]
+
+
+def test_all_six_are_listed():
+    table = datasets()
+    assert table["name"].tolist() == NAMES
+    assert table.columns.tolist() == [
+        *("name", "cancer", "n", "n_response", "n_no_response"),
+        *("expression", "signatures", "drug", "pmid", "licence"),
+    ]
+    assert (table["n"] >= table["n_response"] + table["n_no_response"]).all()
+
+
+def test_the_wheel_stays_small():
+    assert sum(f.stat().st_size for f in (ROOT / "features" / "data").rglob("*") if f.is_file()) < 6e6
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_counts_of_the_card_are_those_of_the_files(name):
+    card, tables = dataset_card(name), read(dataset_path(name))
+    clinical = tables["clinical"]
+    response = clinical["response"]
+    assert card["name"] == name
+    assert card["n"] == len(clinical)
+    assert card["n_response"] == (response == "R").sum()
+    assert card["n_no_response"] == (response == "NR").sum()
+    assert card["n_unknown"] == response.isna().sum()
+    known = card["patients_with"]
+    assert known["signatures"] == len(tables["signatures"])
+    assert known["expression"] == (tables["expression"].shape[1] if "expression" in tables else 0)
+    for column in ("tmb", "pdl1", "til"):
+        assert known[column] == (clinical[column].notna().sum() if column in clinical else 0)
+    for end in ("pfs", "os"):
+        pair = clinical.reindex(columns=[f"{end}_months", f"{end}_event"])
+        assert known[end] == pair.notna().all(axis=1).sum()
+    assert card["digests"] == {k: digest_frame(t) for k, t in tables.items()}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_tables_are_clean(name):
+    tables = read(dataset_path(name))
+    clinical = tables["clinical"]
+    assert clinical.index.is_unique
+    assert clinical.notna().any().all()
+    assert set(clinical["response"].dropna()) == {"R", "NR"}
+    assert set(tables["signatures"].index) <= set(clinical.index)
+    assert tables["signatures"].columns.tolist() == load_table("immune_sets")["name"].tolist()
+    assert tables["signatures"].index.name == "patient_id"
+    for part in ("signatures", "expression"):
+        if part in tables:
+            assert set(tables[part].dtypes) == {np.dtype("float32")}
+            assert tables[part].notna().all(axis=None)
+    if "expression" in tables:
+        assert set(tables["expression"].columns) <= set(clinical.index)
+        assert tables["expression"].index.is_unique
+        assert tables["expression"].index.name == "gene"
+        assert yaml.safe_load((dataset_path(name) / "units.yaml").read_text())["expression"] == "log2(TPM+1)"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_sample_was_taken_on_or_after_treatment(name):
+    clinical = read(dataset_path(name))["clinical"]
+    assert set(clinical.get("sample_timing", pd.Series(dtype=str)).dropna()) <= {"pre-treatment"}
+
+
+def test_nothing_ships_that_may_not():
+    gpl = {
+        *("age", "ldh", "ldh_elevated", "ecog", "purity", "ploidy", "heterogeneity", "cna_prop", "prior_mapk"),
+        *("total_neoantigens", "total_muts", "nonsyn_muts", "clonal_muts", "biopsy_site", "biopsy_context"),
+        *("brain_met", "liver_visc_met", "ln_met", "lung_met", "primary_type"),
+    }
+    assert not set(read(dataset_path("liu2019_mel"))["clinical"]) & gpl
+    unlicensed = {"cytolytic_score_source", "mutation_load", "neoantigen_load", "subtype"}
+    assert not set(read(dataset_path("riaz2017_mel"))["clinical"]) & unlicensed
+    for name in NAMES:
+        second_labels = {"benefit_curated", "compass_label", "response_group_source"}
+        assert not set(read(dataset_path(name))["clinical"]) & second_labels
+        for part in dataset_card(name)["licence"]["parts"]:
+            assert re.match(r"MIT|CC BY 3\.0|published facts", part["licence"]), part
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_tmb_units_are_plausible(name):
+    clinical = read(dataset_path(name))["clinical"]
+    unit = clinical["tmb_unit"].dropna().unique()
+    assert len(unit) == 1
+    assert clinical["tmb_unit"].notna().equals(clinical["tmb"].notna())
+    if "mut/Mb" in unit[0]:
+        assert clinical["tmb"].median() < 60
+    else:
+        assert unit[0] == "nonsynonymous count (exome)"
+        assert clinical["tmb"].median() > 60
+        assert (clinical["tmb"].dropna() % 1 == 0).all()
+        assert "mut/Mb" in " ".join(dataset_card(name)["traps"])
+
+
+def test_gene_sets():
+    sets = load_table("immune_sets")
+    assert len(sets) == 132
+    assert sets["name"].is_unique
+    assert sets[["genes", "pathway", "about", "reference", "scale"]].notna().all(axis=None)
+    genes = {g for s in sets["genes"] for g in s.split(":")}
+    reference = load_table("gene_reference")
+    assert set(reference["gene"]) == genes
+    assert reference["gene"].is_unique
+    assert set(reference["how"]) == {"fitted", "at bound", "inverse mean", "not measured"}
+    assert reference["weight"].isna().equals(reference["how"] == "not measured")
+    assert (reference["weight"].dropna() > 0).all()
+
+
+@pytest.mark.parametrize("table", ["immune_sets", "gene_reference"])
+def test_tables_name_source_licence_and_command(table):
+    header = [x for x in (ROOT / "features" / "tables" / f"{table}.csv").read_text().splitlines() if x[0] == "#"]
+    for word in ("COMPASS commit 15feee94", "MIT", "Command:"):
+        assert word in " ".join(header)
+
+
+def test_a_set_has_one_scale_and_reproduces_what_was_published():
+    published, genes = published_and_genes("vanallen2015_mel")
+    errors = {}
+    for row in load_table("immune_sets").fillna({"unused": ""}).itertuples():
+        used = [g for g in dict.fromkeys(row.genes.split(":")) if g not in row.unused.split(":")]
+        assert set(used) <= set(genes.columns)
+        errors[row.name] = (row.scale * genes[used].mean(axis=1) - published[row.name]).abs().median()
+    errors = pd.Series(errors)
+    assert errors.median() < 0.003
+    assert (errors < 0.01).mean() > 0.9
+
+
+def test_gene_weights_come_near_what_was_published():
+    published, genes = published_and_genes("vanallen2015_mel")
+    weight = load_table("gene_reference").set_index("gene")["weight"]
+    errors = []
+    for row in load_table("immune_sets").itertuples():
+        members = [g for g in row.genes.split(":") if g in genes.columns and np.isfinite(weight[g])]
+        errors.append((genes[members] * weight[members]).mean(axis=1) - published[row.name])
+    assert np.median(np.abs(np.concatenate(errors))) < 0.03
+
+
+def test_a_loaded_table_is_a_copy():
+    mine = load_table("immune_sets")
+    mine.loc[0, "name"] = "spoilt"
+    assert load_table("immune_sets").loc[0, "name"] != "spoilt"
+
+
+def test_names_that_are_not_there(tmp_path, monkeypatch):
+    monkeypatch.setenv("THERACAST_DATA", str(tmp_path))
+    with pytest.raises(UsageError, match=r"riaz2017_mel.*Did you mean 'riaz2017_mel'"):
+        dataset_path("riaz2017")
+    with pytest.raises(UsageError, match="no data set named"):
+        dataset_path("../../etc")
+    with pytest.raises(UsageError, match="no table named 'immune_set'"):
+        load_table("immune_set")
+
+
+def test_a_folder_outside_is_found(tmp_path, monkeypatch):
+    folder = tmp_path / "ici" / "mine"
+    folder.mkdir(parents=True)
+    (folder / "clinical.csv").write_text("patient_id,response\na,R\n")
+    monkeypatch.setenv("THERACAST_DATA", str(tmp_path))
+    assert dataset_path("mine") == folder
+    with pytest.raises(UsageError, match="has no card"):
+        dataset_card("mine")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_cohorts_load(name):
+    cohort, card = load_cohort(name), dataset_card(name)
+    assert len(cohort) == card["n"]
+    assert cohort.response.sum() == card["n_response"]
+
+
+@pytest.mark.parametrize("script", [pytest.param("build_datasets.py", marks=shared)])
+def test_the_bundled_data_is_what_the_command_makes(script, tmp_path):
+    command = [sys.executable, str(ROOT / "experiments" / script), "--source", str(SHARED), "--out", str(tmp_path)]
+    subprocess.run(command, check=True, capture_output=True)
+    for name in NAMES:
+        assert yaml.safe_load((tmp_path / name / "card.yaml").read_text()) == dataset_card(name)
+        made, shipped = read(tmp_path / name), read(dataset_path(name))
+        assert {k: digest_frame(t) for k, t in made.items()} == {k: digest_frame(t) for k, t in shipped.items()}
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("script", [pytest.param("build_tables.py", marks=shared)])
+def test_the_bundled_tables_are_what_the_command_makes(script, tmp_path):
+    command = [sys.executable, str(ROOT / "experiments" / script), "--source", str(SHARED), "--out", str(tmp_path)]
+    subprocess.run(command, check=True, capture_output=True)
+    for name in ("immune_sets", "gene_reference"):
+        made = pd.read_csv(tmp_path / f"{name}.csv", comment="#")
+        pd.testing.assert_frame_equal(made, load_table(name), rtol=1e-3, atol=1e-4)
