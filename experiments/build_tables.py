@@ -201,7 +201,8 @@ def build(source: Path, out: Path) -> list[str]:
         "The papers of the sets stand in column reference; symbols are spelled as published (XRC1 and TN-C too).",
         "published set mean = scale * mean of log2(TPM+1) over the genes but those of column unused, each gene once.",
         f"scale, scale_error (sd of what is left) and unused are derived by theracast from {SCALED}, "
-        f"{len(both[SCALED][0])} patients with both tables ({CHECKED} for genes filled with 0 there); no response was read.",
+        f"{len(both[SCALED][0])} patients with both tables ({CHECKED} for genes filled with 0 there); "
+        "no response was read.",
         "Reproduced minus published, sets whose used genes are measured:",
     ]
     used = {

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import pandas as pd
-
 from theracast.predict.files import replace_file
 from theracast.predict.records import Scores
 

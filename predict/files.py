@@ -52,6 +52,10 @@ def replace_file(path: str | Path, write: Callable[[Path], object]) -> Path:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
         raise SetupError(
-            "the file cannot be written", code="THX-S03", where=str(path), got=error.strerror or "", fix="Check space and rights."
+            "the file cannot be written",
+            code="THX-S03",
+            where=str(path),
+            got=error.strerror or "",
+            fix="Check space and rights.",
         ) from None
     return path

@@ -137,10 +137,10 @@ class Predictor:
         table["notes"] = ["; ".join(matrix.notes.get(i, [])) for i in table.index]
         kept = roster[roster.code == ""]
         lines = table.reindex(kept.patient_id).reset_index(names="patient_id")
-        repeated = (kept.repeats >= 0).to_numpy()
-        origin = kept.repeats[kept.repeats >= 0].astype(int) + 1
-        lines.loc[repeated, "notes"] = lines.notes[repeated] + [f"; same as row {r}" for r in origin]
-        lines["notes"] = lines.notes.str.lstrip("; ")
+        lines["notes"] = [
+            "; ".join(filter(None, [note, f"same as row {first + 1}" if first >= 0 else ""]))
+            for note, first in zip(lines.notes, kept.repeats, strict=True)
+        ]
         refused = roster[roster.code != ""]
         rejects = pd.DataFrame(
             {"row": refused.index + 1, "patient_id": refused.patient_id, "code": refused.code, "reason": refused.reason}

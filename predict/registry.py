@@ -24,6 +24,7 @@ from theracast.features.scores import HOUSEKEEPING, genes_of
 from theracast.models.config import Experiment
 from theracast.models.storage import save_model
 from theracast.models.train import Training, data_digests
+from theracast.models.validate import Validation
 from theracast.predict.predictor import Predictor
 from theracast.predict.report.plots import forest, to_png
 from theracast.provenance import code_digest, digest_json
@@ -257,6 +258,30 @@ def load_predictor(model_uri: str, *, tracking: str | None = None) -> Predictor:
             "the model cannot be fetched", code="THX-R01", where=f"{model_uri} in {store}", got=_first_line(error)
         ) from None
     return Predictor.from_folder(folder / "artifacts" / "model", uri=model_uri, version=number)
+
+
+def load_validation(model_uri: str, *, tracking: str | None = None) -> Validation:
+    """Load the validation that was logged with a model.
+
+    Parameters
+    ----------
+    model_uri : str
+        ``models:/<name>@<alias>`` or ``models:/<name>/<version>``.
+    tracking : str, optional
+        As in `store_uri`.
+
+    Returns
+    -------
+    Validation
+        Tables only: the predictions of single patients are not kept in the registry.
+
+    Examples
+    --------
+    >>> callable(load_validation)
+    True
+    """
+    about = load_predictor(model_uri, tracking=tracking).about
+    return Validation(pd.DataFrame(), pd.DataFrame(about["validation"]), pd.DataFrame(about["mean"]))
 
 
 def list_models(tracking: str | None = None) -> pd.DataFrame:

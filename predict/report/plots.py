@@ -22,7 +22,7 @@ from matplotlib.lines import Line2D
 from theracast.models.estimates import Estimate
 from theracast.models.validate import FEW, MODEL, Validation
 from theracast.predict.explain import Explanation
-from theracast.predict.report.printed import PALETTE, Printed, colours, number, readable
+from theracast.predict.report.printed import PALETTE, Printed, colours, number, readable, signed
 
 #: Legible on white (4.5:1) and on near-black (4.2:1).
 INK = "#767676"
@@ -100,7 +100,7 @@ def contributions(explanation: Explanation, patient_id: str, top: int = 10) -> F
     with mpl.rc_context(_STYLE):
         bars = _bars(explanation, patient_id, top)
         figure = Figure(figsize=(7.2, 0.40 * max(len(bars), 1) + 1.05))
-        axes = figure.add_axes((0.40, 0.48 / figure.get_figheight(), 0.55, 1 - 0.88 / figure.get_figheight()))
+        axes = figure.add_axes((0.40, 0.48 / figure.get_figheight(), 0.51, 1 - 0.88 / figure.get_figheight()))
         _draw_contributions(axes, explanation, patient_id, bars)
     return figure
 
@@ -133,8 +133,8 @@ def overview(validation: Validation, explanation: Explanation, patient_id: str) 
         left = figure.add_axes((0.13, 0.19, 0.245, 0.71))
         left.set_title("Cohorts the model had not seen", loc="left", x=-0.52, weight="bold", pad=12)
         _draw_forest(left, validation, legend_x=-0.52)
-        right = figure.add_axes((0.70, 0.10, 0.285, 0.80))
-        _draw_contributions(right, explanation, patient_id, bars, title_x=-0.72)
+        right = figure.add_axes((0.70, 0.10, 0.25, 0.80))
+        _draw_contributions(right, explanation, patient_id, bars, title_x=-0.80)
     return figure
 
 
@@ -231,7 +231,7 @@ def _draw_forest(ax: Any, validation: Validation, legend_x: float = -0.44) -> No
     radius = 3.6 * (1 - left) / width  # of the round marker, in AUC
     for y, (label, small, auc, firm, others) in enumerate(rows):
         _label(ax, y, label, small)
-        ax.text(1.03, y, str(auc).replace("-", "–"), transform=ax.get_yaxis_transform(), va="center", fontsize=8.5)
+        _beside(ax, y, str(auc).replace("-", "–"))
         if y == last:
             ax.fill([auc.lower, auc.value, auc.upper, auc.value], [y, y - 0.24, y, y + 0.24], color=PALETTE[0], lw=0)
             ax.axhline(y - 0.5, color=INK, lw=0.6, alpha=0.5)
@@ -244,8 +244,8 @@ def _draw_forest(ax: Any, validation: Validation, legend_x: float = -0.44) -> No
     keys = [Line2D([], [], ls="", marker=m, ms=4, color=INK, mfc="none", label=k) for k, m in _BASELINES.items()]
     keys.insert(0, Line2D([], [], marker="o", ms=6, color=PALETTE[0], label="model, 95% interval"))
     if not all(firm for _, _, _, firm, _ in rows):
-        hollow = Line2D([], [], ls="", marker="o", ms=6, color=PALETTE[0], mfc="none", label=f"fewer than {FEW}: no claim")
-        keys.insert(1, hollow)
+        few = f"fewer than {FEW}: no claim"
+        keys.insert(1, Line2D([], [], ls="", marker="o", ms=6, color=PALETTE[0], mfc="none", label=few))
     below = -0.52 / (ax.get_position().height * ax.figure.get_figheight())
     ax.legend(
         handles=keys, loc="upper left", bbox_to_anchor=(legend_x, below), ncols=len(keys), frameon=False, fontsize=7.8,
@@ -265,10 +265,10 @@ def _bars(explanation: Explanation, patient_id: str, top: int) -> list[tuple[str
     rest = [f for f in order if f not in shown]
     bars = []
     for f in shown:
-        small = f"{number(explanation.values.at[patient_id, f])} {explanation.units.get(f, '')}".strip()
+        small = f"{number(explanation.values.loc[patient_id, f])} {explanation.units.get(f, '')}".strip()
         if not np.isnan(explanation.median.get(f, np.nan)):
             small += f", median {number(explanation.median[f])}"
-        if explanation.proxy.at[patient_id, f]:
+        if explanation.proxy.loc[patient_id, f]:
             small += ", mRNA proxy"
         bars.append((readable(f), small, colour[f.split("__")[0]], float(printed.features[f])))
     if rest:
@@ -277,27 +277,25 @@ def _bars(explanation: Explanation, patient_id: str, top: int) -> list[tuple[str
     return bars
 
 
-def _draw_contributions(ax: Any, explanation: Explanation, patient_id: str, bars: list, title_x: float = -0.72) -> None:
+def _draw_contributions(ax: Any, explanation: Explanation, patient_id: str, bars: list, title_x: float = -0.78) -> None:
     printed = Printed.of(explanation, patient_id)
     if printed is None:
         ax.set_axis_off()
         ax.text(0.0, 0.5, "The explanation is withheld: it does not add up to the prediction.", ha="center")
         return
-    title = f"{printed.reference:.0f}% average → {printed.prediction:.0f}% this patient"
+    start, end = (100 * float(s[patient_id]) for s in (explanation.reference, explanation.probability))
+    title = f"{start:.0f}% average → {end:.0f}% this patient"  # rounded once: 27.46 is 27, though 27.5 is printed below
     ax.set_title(title, loc="left", x=title_x, weight="bold", pad=12)
     stops = printed.reference + np.concatenate([[0.0], np.cumsum([b[3] for b in bars])])
-    room = max(0.16 * np.ptp(stops), 1.0)  # for the figures at the ends of the bars
+    room = max(0.05 * np.ptp(stops), 0.5)
     _frame(ax, len(bars), (stops.min() - room, stops.max() + room), "probability of response, %")
     ax.axvline(printed.reference, color=INK, lw=1, ls=(0, (3, 3)))
     for y, (label, small, colour, points) in enumerate(bars):
         _label(ax, y, label, small)
         ax.barh(y, points, left=stops[y], height=0.56, color=colour, lw=0)
         ax.plot([stops[y + 1]] * 2, [y - 0.28, y + 0.72 if y + 1 < len(bars) else y + 0.28], color=INK, lw=0.8)
-        side = 1 if points >= 0 else -1
-        ax.annotate(
-            f"{points:+.1f}".replace("-", "−"), (stops[y + 1], y), (4 * side, 0), textcoords="offset points",
-            ha="left" if side > 0 else "right", va="center", fontsize=8.5,
-        )  # fmt: skip
+        _beside(ax, y, signed(points))
+    _beside(ax, -0.85, "points")
     blocks = dict.fromkeys(c for _, _, c, _ in bars if c != INK)
     names = {c: b for b, c in colours(explanation).items()}
     keys = [Line2D([], [], ls="", marker="s", ms=6, color=c, label=names[c]) for c in blocks]
@@ -320,3 +318,7 @@ def _label(ax: Any, y: float, name: str, small: str) -> None:
     place = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "ha": "right", "va": "center"}
     ax.annotate(name, (0, y), (-10, 5 if small else 0), weight="bold", fontsize=8.8, **place)
     ax.annotate(small, (0, y), (-10, -6), fontsize=7.6, **place)
+
+
+def _beside(ax: Any, y: float, text: str) -> None:
+    ax.text(1.03, y, text, transform=ax.get_yaxis_transform(), va="center", fontsize=8.5)

@@ -172,3 +172,24 @@ def colours(explanation: Explanation) -> dict[str, str]:
     """
     blocks = dict.fromkeys(c.split("__")[0] for c in explanation.points.columns)
     return {b: PALETTE[i % len(PALETTE)] for i, b in enumerate(blocks)}
+
+
+def signed(points: float) -> str:
+    """Write a contribution with its sign and one decimal.
+
+    Parameters
+    ----------
+    points : float
+        In percentage points.
+
+    Returns
+    -------
+    str
+        Nothing is neither plus nor minus.
+
+    Examples
+    --------
+    >>> signed(4.1), signed(-0.52), signed(-0.01)
+    ('+4.1', '−0.5', '0.0')
+    """
+    return "0.0" if abs(points) < 0.05 else f"{points:+.1f}".replace("-", "−")

@@ -1,0 +1,129 @@
+"""The first ten minutes in one command: train on real cohorts, register, score an unseen one, explain, report."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from theracast.features.datasets import load_cohort
+from theracast.models.config import Experiment
+from theracast.models.train import train
+from theracast.models.validate import Validation
+from theracast.predict.batch import write_scores
+from theracast.predict.records import Scores
+from theracast.predict.registry import champion_of, load_predictor, load_validation, register, store_uri
+from theracast.predict.report.page import cohort_page, patient_page, write_page
+from theracast.predict.report.plots import overview, to_png
+
+
+@dataclass(frozen=True)
+class Demo:
+    """What the demo made.
+
+    Attributes
+    ----------
+    experiment : Experiment
+        What was trained.
+    validation : Validation
+        Every cohort predicted by a model that never saw it.
+    model_uri, version : str
+        The registered model.
+    trained : bool
+        False when the champion of an earlier run was used again.
+    scores : Scores
+        Of the held-out cohort.
+    patient_id : str
+        The patient whose page was written.
+    files : dict of str to Path
+        Where everything is.
+    seconds : float
+        How long it took.
+
+    Examples
+    --------
+    >>> "files" in Demo.__dataclass_fields__
+    True
+    """
+
+    experiment: Experiment
+    validation: Validation
+    model_uri: str
+    version: str
+    trained: bool
+    scores: Scores
+    patient_id: str
+    files: dict[str, Path]
+    seconds: float
+
+
+def run_demo(
+    experiment: Experiment,
+    folder: str | Path = "theracast-demo",
+    *,
+    tracking: str | None = None,
+    progress: Callable[[str], None] = lambda step: None,
+) -> Demo:
+    """Train or reuse the champion, score the held-out cohort, write scores, pages and pictures.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        With at least one held-out cohort.
+    folder : str or Path, default "theracast-demo"
+        Where the files go.
+    tracking : str, optional
+        MLflow tracking URI; a local sqlite store by default.
+    progress : callable, optional
+        Told each step in words.
+
+    Returns
+    -------
+    Demo
+        With the place of every file.
+
+    Examples
+    --------
+    >>> callable(run_demo)
+    True
+    """
+    begun = time.monotonic()
+    folder = Path(folder)
+    progress("look for a champion of the same data and code")
+    version = champion_of(experiment, tracking=tracking)
+    trained = version is None
+    if version is None:
+        training = train(experiment, progress)
+        progress("register the model")
+        _, version = register(training, tracking=tracking)
+    uri = f"models:/{experiment.name}@champion"
+    progress(f"score {experiment.holdout[0]}, which the model never saw")
+    predictor = load_predictor(uri, tracking=tracking)
+    validation = load_validation(uri, tracking=tracking)
+    scores = predictor.score(load_cohort(experiment.holdout[0]), explained=True)
+    patient_id = _clearest(scores.table)
+    progress("write scores, pages and pictures")
+    spec = predictor.model.spec
+    files = {
+        "scores": folder / f"{experiment.holdout[0]}.parquet",
+        "cohort page": folder / f"{experiment.holdout[0]}.html",
+        "patient page": folder / "patient.html",
+        "picture": folder / "overview.png",
+    }
+    write_scores(scores, files["scores"])
+    write_page(cohort_page(scores, spec, predictor.about), files["cohort page"])
+    write_page(patient_page(scores, patient_id, spec, predictor.about), files["patient page"])
+    if scores.explanation is not None:
+        to_png(overview(validation, scores.explanation, patient_id), files["picture"])
+    files["store"] = Path(store_uri(tracking, create=True).removeprefix("sqlite:///"))
+    return Demo(experiment, validation, uri, version, trained, scores, patient_id, files, time.monotonic() - begun)
+
+
+def _clearest(table: pd.DataFrame) -> str:
+    """Pick the patient with the narrowest interval among those decided, or among all."""
+    decided = table[table.decision != "abstain"]
+    pool = decided if len(decided) else table[table.probability.notna()]
+    return str(pool.loc[(pool.upper - pool.lower).idxmin(), "patient_id"])

@@ -1,0 +1,349 @@
+"""Pages of the report: one self-contained HTML file, nothing loaded from anywhere, every text escaped."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import re
+import tempfile
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup
+
+from theracast.errors import ModelError, SetupError
+from theracast.features.blocks import BLOCKS
+from theracast.models.base import LEVEL
+from theracast.models.estimates import Estimate
+from theracast.models.spec import ResponseSpec
+from theracast.models.validate import MODEL, Validation
+from theracast.predict.explain import Explanation
+from theracast.predict.records import Prediction, Scores
+from theracast.predict.report.plots import contributions, forest, to_svg
+from theracast.predict.report.printed import PALETTE, Printed, colours, number, readable, signed
+
+ANSWERS = {
+    "response": "Response is likelier than average",
+    "no_response": "Response is less likely than average",
+    "abstain": "The model abstains",
+}
+#: Columns of the heat strip; with more patients than this, neighbours share one.
+_STRIP = 240
+_FORMS = ("cohort", "model", "n", "R", "NR", "auc", "auc_lower", "auc_upper", "note")
+
+
+def patient_page(scores: Scores, patient_id: str, spec: ResponseSpec, about: dict[str, Any]) -> str:
+    """Write the page of one patient: the answer first, then what it rests on, then everything else.
+
+    Parameters
+    ----------
+    scores : Scores
+        Explained or not.
+    patient_id : str
+        One of the patients; one whom the model refused gets a page that says so.
+    spec : ResponseSpec
+        What the model predicts, for whom.
+    about : dict
+        What was kept with the model: ``experiment``, ``validation``, ``mean``, ``data``, ``trained_at``, ``digest``;
+        what is missing leaves its section out.
+
+    Returns
+    -------
+    str
+        HTML.
+
+    Raises
+    ------
+    ModelError
+        When no row of this patient was read.
+
+    Examples
+    --------
+    >>> from theracast.models.indications import INDICATIONS
+    >>> refused = pd.DataFrame({"row": [1], "patient_id": ["a"], "code": ["THX-D15"], "reason": ["age is -1"]})
+    >>> nobody = pd.DataFrame({"patient_id": [], "decision": []})
+    >>> "THX-D15" in patient_page(Scores(nobody, refused, 1), "a", INDICATIONS["melanoma_ici"], {})
+    True
+    """
+    refusals = scores.rejects[scores.rejects.patient_id == patient_id] if len(scores.rejects) else scores.rejects
+    scored = bool((scores.table.patient_id == patient_id).any())
+    if not scored and refusals.empty:
+        raise ModelError("no such patient among the rows read", fix="Check the id.")
+    return _render(
+        "patient.html.jinja",
+        spec,
+        about,
+        scores,
+        patient=_patient(scores.prediction(patient_id), scores.explanation) if scored else None,
+        patient_id=str(patient_id),
+        refusals=refusals.to_dict("records"),
+        figure=_figure(scores.explanation, patient_id) if scored else None,
+    )
+
+
+def cohort_page(scores: Scores, spec: ResponseSpec, about: dict[str, Any]) -> str:
+    """Write the page of a cohort: the account of every row, a table to sort and filter, each patient in short.
+
+    Parameters
+    ----------
+    scores : Scores
+        Explained or not.
+    spec : ResponseSpec
+        What the model predicts, for whom.
+    about : dict
+        As for `patient_page`.
+
+    Returns
+    -------
+    str
+        HTML.
+
+    Raises
+    ------
+    ModelError
+        THX-S01 when rows were lost.
+
+    Examples
+    --------
+    >>> from theracast.models.indications import INDICATIONS
+    >>> one = pd.DataFrame({"patient_id": ["a"], "probability": [0.4], "decision": ["response"]})
+    >>> page = cohort_page(Scores(one, pd.DataFrame(), 1), INDICATIONS["melanoma_ici"], {})
+    >>> "Every row read is accounted for" in page
+    True
+    """
+    first = {i: n for n, i in reversed(list(enumerate(scores.table.patient_id, start=1)))}
+    fields = [c for c in scores.table.columns if c in Prediction.__dataclass_fields__]
+    rows = [Prediction(**r) for r in scores.table[fields].to_dict("records")]
+    patients = {i: _patient(scores.prediction(i), scores.explanation) for i in first}
+    script = _text("table.js")
+    return _render(
+        "cohort.html.jinja",
+        spec,
+        about,
+        scores,
+        account=scores.account(),
+        rows=[(first[r.patient_id], r) for r in rows],
+        patients=[(n, patients[i]) for i, n in sorted(first.items(), key=lambda x: x[1])],
+        refusals=scores.rejects.to_dict("records"),
+        strip=_strip(scores.explanation),
+        script=Markup(script),  # noqa: S704 - our own file
+        script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+    )
+
+
+def write_page(html: str, path: str | Path) -> Path:
+    """Write a page so that a reader sees the old file or the new one, never half of it.
+
+    Parameters
+    ----------
+    html : str
+        The page.
+    path : str or Path
+        Where; its folder must exist.
+
+    Returns
+    -------
+    Path
+        Where it was written.
+
+    Raises
+    ------
+    SetupError
+        When the disk refuses.
+
+    Examples
+    --------
+    >>> write_page("<p>", Path(tempfile.mkdtemp()) / "p.html").read_text()
+    '<p>'
+    """
+    path = Path(path)
+    scratch = None
+    try:
+        handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:60]}.", suffix=".part")
+        with os.fdopen(handle, "w", encoding="utf-8") as sheet:
+            sheet.write(html)
+            sheet.flush()
+            os.fsync(sheet.fileno())
+        os.replace(scratch, path)
+    except OSError as error:
+        if scratch:
+            Path(scratch).unlink(missing_ok=True)
+        raise SetupError(
+            "the page cannot be written", where=str(path.parent), got=error.strerror or "", fix="Check folder and disk."
+        ) from error
+    return path
+
+
+@cache
+def _text(name: str) -> str:
+    return files("theracast.predict.report").joinpath(name).read_text("utf-8")
+
+
+@cache
+def _environment() -> Environment:
+    env = Environment(
+        loader=FunctionLoader(_text), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    env.filters.update(percent=_percent, number=number, readable=readable, signed=signed, doi=_doi)
+    return env
+
+
+def _render(template: str, spec: ResponseSpec, about: dict[str, Any], scores: Scores, **more: Any) -> str:
+    validation = _validation(about)
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            spec=spec,
+            about=about,
+            experiment=about.get("experiment") or {},
+            level=f"{LEVEL:.0%}",
+            answers=ANSWERS,
+            palette=PALETTE,
+            colours=colours(scores.explanation) if scores.explanation else {},
+            cohorts=scores.explanation.cohort if scores.explanation else "",
+            style=Markup(_text("style.css")),  # noqa: S704 - our own file
+            validation=_judged(validation) if validation else [],
+            forest=_inline(forest(validation), "AUC of the model on each cohort it had not seen; table below")
+            if validation
+            else None,
+            **more,
+        )
+    )
+
+
+def _inline(figure: Any, label: str) -> Markup:
+    return Markup(to_svg(figure, label))  # noqa: S704 - matplotlib and `to_svg` escape every text
+
+
+def _percent(p: float) -> str:
+    if np.isnan(p):
+        return "–"
+    return "below 1%" if p < 0.005 else "above 99%" if p > 0.995 else f"{100 * p:.0f}%"
+
+
+def _doi(text: str) -> str:
+    """Return the address of a DOI, or nothing: no other text becomes a link."""
+    return f"https://doi.org/{text}" if re.fullmatch(r"10\.\d{4,9}/[-._;()/:A-Za-z0-9]+", text) else ""
+
+
+def _patient(p: Prediction, explanation: Explanation | None) -> dict[str, Any]:
+    """Gather what is printed of one patient; ``why`` says why there is no explanation."""
+    printed = Printed.of(explanation, p.patient_id) if explanation else None
+    gathered = {
+        "record": p,
+        "used": [b for b in p.blocks_used.split(",") if b],
+        "missing": [(b, BLOCKS[b].spec.about if b in BLOCKS else "") for b in p.blocks_missing.split(",") if b],
+        "notes": [n.strip() for n in p.notes.split(";") if n.strip()],
+        "printed": printed,
+        "reference": float("nan"),
+        "blocks": [],
+        "features": [],
+        "unknown": [],
+        "why": "",
+    }
+    if explanation is None:
+        return gathered | {"why": "No explanation was asked for."}
+    if p.patient_id in explanation.reference.index:
+        gathered["reference"] = float(explanation.reference[p.patient_id])
+    if printed is None:
+        none = "There is no prediction to explain." if np.isnan(p.probability) else ""
+        return gathered | {"why": none or "The explanation is withheld: it does not add up to the prediction."}
+    features = _features(explanation, p.patient_id, printed)
+    known = [f for f in features if not np.isnan(f["value"]) or f["exact"]]
+    silent = {b for b in gathered["used"] if all(f["exact"] == 0 for f in known if f["block"] == b)}
+    blocks = [(b, t, [f for f in known if f["block"] == b][:2]) for b, t in printed.blocks.items() if b in gathered["used"]]
+    return gathered | {
+        "features": known,
+        "unknown": [f for f in features if f not in known and f["block"] in gathered["used"]],
+        "blocks": sorted((b for b in blocks if b[0] not in silent), key=lambda b: -abs(b[1])),
+        "silent": sorted(silent),
+    }
+
+
+def _features(explanation: Explanation, patient_id: str, printed: Printed) -> list[dict[str, Any]]:
+    rows = [
+        {
+            "block": name.split("__")[0],
+            "name": readable(name),
+            "about": explanation.about.get(name, ""),
+            "unit": explanation.units.get(name, ""),
+            "value": float(explanation.values.loc[patient_id, name]),
+            "proxy": bool(explanation.proxy.loc[patient_id, name]),
+            "median": float(explanation.median[name]),
+            # most of the training patients share one of two values: a position among them says nothing
+            "percentile": float("nan")
+            if explanation.units.get(name) == "0/1"
+            else float(explanation.percentile.loc[patient_id, name]),
+            "points": float(printed.features[name]),
+            "exact": float(explanation.points.loc[patient_id, name]),
+        }
+        for name in explanation.points.columns
+    ]
+    return sorted(rows, key=lambda f: -abs(f["exact"]))
+
+
+def _figure(explanation: Explanation | None, patient_id: str) -> Markup | None:
+    if explanation is None or Printed.of(explanation, patient_id) is None:
+        return None
+    return _inline(
+        contributions(explanation, patient_id),
+        "Bars from the average prediction to this patient's, feature by feature; the same figures stand in the table",
+    )
+
+
+def _validation(about: dict[str, Any]) -> Validation | None:
+    """Read back the tables that `register` keeps with a model."""
+    if not about.get("validation"):
+        return None
+    table, mean = pd.DataFrame(about["validation"]), pd.DataFrame(about.get("mean") or [])
+    for part in (table, mean):
+        if "model" not in part and len(part):
+            part["model"] = MODEL
+    return Validation(pd.DataFrame(), table.reindex(columns=list(_FORMS)), mean)
+
+
+def _judged(validation: Validation) -> list[dict[str, Any]]:
+    rows = []
+    for part, mean in ((validation.table, False), (validation.mean, True)):
+        for r in part.to_dict("records"):
+            value, lower, upper = (float("nan") if r[k] is None else r[k] for k in ("auc", "auc_lower", "auc_upper"))
+            auc = str(Estimate(value, lower, upper, float("nan"))).replace("-", "–")
+            rows.append(
+                {
+                    "cohort": f"mean of {r['cohorts']:.0f} cohorts" if mean else r["cohort"],
+                    "model": r["model"],
+                    "n": "" if mean else f"{r['n']:.0f} ({r['R']:.0f} / {r['NR']:.0f})",
+                    "auc": auc,
+                    "note": "random effects" if mean else r["note"] or "",
+                }
+            )
+    return rows
+
+
+def _strip(explanation: Explanation | None) -> dict[str, Any] | None:
+    """Mean points of each block along the patients, from the least to the most probable response."""
+    if explanation is None:
+        return None
+    points = explanation.by_block()[explanation.points.notna().all(axis=1)]
+    if points.empty:
+        return None
+    order = explanation.probability[points.index].sort_values(kind="stable").index
+    groups = np.array_split(order, min(len(order), _STRIP))
+    means = pd.DataFrame([points.loc[g].mean() for g in groups])
+    top = max(float(means.abs().to_numpy().max()), 1e-9)
+    return {
+        "n": len(order),
+        "columns": len(groups),
+        "shared": len(order) > len(groups),
+        "top": 100 * top,
+        "blocks": [
+            (b, 100 * float(points[b].abs().mean()), [(round(float(v) / top, 2)) for v in means[b]]) for b in points
+        ],
+    }
