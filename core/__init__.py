@@ -1,4 +1,4 @@
-"""theracast: predict how a patient will respond to a treatment, and say why, how sure, and when not to know.
+"""Theracast: predict how a patient will respond to a treatment, and say why, how sure, and when not to know.
 
 The front door; names load when they are first used.
 
@@ -31,7 +31,7 @@ _FRONT = {
     "train": "theracast.models.train",
 }
 
-__all__ = ["__version__", *_FRONT]  # noqa: PLE0604
+__all__ = ["__version__", *_FRONT]
 
 
 def __getattr__(name: str) -> Any:

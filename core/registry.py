@@ -34,7 +34,7 @@ class Registry(Mapping[str, T]):
     >>> blocks["mutation"]
     Traceback (most recent call last):
     ...
-    theracast.errors.UsageError: no block named 'mutation' | wanted: one of clinical, mutations | do: Did you mean 'mutations'?
+    theracast.errors.UsageError: no block named 'mutation' | ... | do: Did you mean 'mutations'?
     """
 
     def __init__(self, kind: str, items: dict[str, T]) -> None:

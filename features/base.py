@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -42,14 +42,14 @@ class Measured:
     notes: dict[str, list[str]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, values: pd.DataFrame, **known: object) -> Measured:
+    def of(cls, values: pd.DataFrame, **known: Any) -> Measured:
         """Fill in what the block did not say: nothing is a proxy, coverage is the share of features.
 
         Parameters
         ----------
         values : DataFrame
             The features.
-        **known : object
+        **known : Any
             Any other field.
 
         Returns
@@ -66,7 +66,7 @@ class Measured:
             "proxy": pd.DataFrame(False, index=values.index, columns=values.columns),
             "coverage": values.notna().mean(axis=1),
         }
-        return cls(values, **{**defaults, **known})  # type: ignore[arg-type]
+        return cls(values, **{**defaults, **known})
 
 
 class OmicsBlock(TransformerMixin, BaseEstimator):

@@ -306,7 +306,24 @@ class Cohort:
 
     @property
     def response(self) -> pd.Series:
-        """1.0 responded, 0.0 did not, NaN unknown; from column ``response`` of ``clinical`` (R/NR or 1/0)."""
+        """Labels, from column ``response`` of ``clinical`` (R/NR or 1/0).
+
+        Returns
+        -------
+        Series of float64
+            1.0 responded, 0.0 did not, NaN unknown.
+
+        Raises
+        ------
+        DataError
+            THX-D15 on any other word.
+
+        Examples
+        --------
+        >>> clinical = pd.DataFrame({"response": ["R", None]}, index=["a", "b"])
+        >>> Cohort.from_tables({"clinical": clinical}).response.tolist()
+        [1.0, nan]
+        """
         where, values = self.column("response", ["clinical"])
         words = values.where(values.notna(), "").map(lambda v: str(v).strip().lower())
         labels = words.map(_RESPONSE).astype(float)

@@ -1,24 +1,21 @@
-"""The small real cohorts and the tables of knowledge that ship with the package."""
+"""The small real cohorts that ship with the package, and those beside it."""
 
 from __future__ import annotations
 
 import os
-from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 import yaml
 
 from theracast.errors import UsageError
+from theracast.features.cohort import Cohort
+from theracast.features.readers import read_cohort
 from theracast.registry import Registry
 
-if TYPE_CHECKING:
-    from theracast.features.cohort import Cohort
-
 _DATA = Path(str(files("theracast.features.data")))
-_TABLES = Path(str(files("theracast.features.tables")))
 
 
 def datasets() -> pd.DataFrame:
@@ -80,13 +77,13 @@ def dataset_card(name: str) -> dict[str, Any]:
 
 
 def dataset_path(name: str) -> Path:
-    """Find the folder of a cohort: a bundled one, or one in ``$THERACAST_DATA/ici``.
+    """Find the folder of a cohort: a bundled one, one of your own, or one in ``$THERACAST_DATA/ici``.
 
     Parameters
     ----------
     name : str
-        Name in `datasets`, or of a folder in ``$THERACAST_DATA/ici`` (``../shared/data`` when the variable is not
-        set).
+        Looked for in this order: a name in `datasets`; the path of an existing folder; the name of a folder in
+        ``$THERACAST_DATA/ici`` (``../shared/data`` when the variable is not set).
 
     Returns
     -------
@@ -104,16 +101,20 @@ def dataset_path(name: str) -> Path:
     ['card.yaml', 'clinical.csv', 'signatures.parquet', 'units.yaml']
     """
     bundled = _bundled()
-    return bundled[name] if name in bundled else Registry("data set", {**_outside(), **bundled})[name]
+    if name in bundled:
+        return bundled[name]
+    if name and Path(name).is_dir():
+        return Path(name)
+    return Registry("data set", {**_outside(), **bundled})[name]
 
 
 def load_cohort(name: str) -> Cohort:
-    """Read a cohort by name.
+    """Read a cohort by name or by path.
 
     Parameters
     ----------
     name : str
-        As in `dataset_path`.
+        As in `dataset_path`; a cohort read by path is named after its folder.
 
     Returns
     -------
@@ -125,40 +126,7 @@ def load_cohort(name: str) -> Cohort:
     >>> len(load_cohort("riaz2017_mel"))
     51
     """
-    from theracast.features.readers import read_cohort  # readers need the tables below: a cycle at module level
-
     return read_cohort(dataset_path(name))
-
-
-def load_table(name: str) -> pd.DataFrame:
-    """Read a table of knowledge.
-
-    Parameters
-    ----------
-    name : str
-        File name in ``features/tables`` without ``.csv``.
-
-    Returns
-    -------
-    DataFrame
-        A copy of its own; the comment lines (source, version, licence) are left out.
-
-    Raises
-    ------
-    UsageError
-        There is no such table; says which there are.
-
-    Examples
-    --------
-    >>> len(load_table("immune_sets"))
-    132
-    """
-    return _read_table(Registry("table", {f.stem: f for f in sorted(_TABLES.glob("*.csv"))})[name]).copy()
-
-
-@cache
-def _read_table(file: Path) -> pd.DataFrame:
-    return pd.read_csv(file, comment="#")
 
 
 def _bundled() -> dict[str, Path]:

@@ -9,18 +9,23 @@ import pandas as pd
 
 from theracast.checks import listed
 from theracast.errors import DataError
-from theracast.features.datasets import load_table
+from theracast.features.tables import load_table
 
 #: The one scale every block reads.
 CANONICAL = "log2(TPM+1)"
+
+
+def _from_fpkm(values: np.ndarray) -> np.ndarray:
+    return np.log2(values * (1e6 / np.nansum(values, axis=1, keepdims=True)) + 1.0)
+
 
 _TO_CANONICAL = {
     "log2(tpm+1)": lambda x: x,
     "log10(tpm+1)": lambda x: x / np.log10(2.0),
     "ln(tpm+1)": lambda x: x / np.log(2.0),
     "tpm": lambda x: np.log2(x + 1.0),
-    "fpkm": lambda x: np.log2(x * (1e6 / np.nansum(x, axis=1, keepdims=True)) + 1.0),
-    "log2(fpkm+1)": lambda x: _TO_CANONICAL["fpkm"](np.exp2(x) - 1.0),
+    "fpkm": _from_fpkm,
+    "log2(fpkm+1)": lambda x: _from_fpkm(np.exp2(x) - 1.0),
 }
 _FIX = f"Declare it in units.yaml ('expression: TPM') or give {CANONICAL}. Known: {', '.join(_TO_CANONICAL)}."
 

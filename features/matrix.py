@@ -49,9 +49,10 @@ class FeatureMatrix:
     Examples
     --------
     >>> from theracast.features.datasets import load_cohort
-    >>> matrix = FeatureAssembler(["clinical", "mutations"]).fit(load_cohort("riaz2017_mel")).matrix(load_cohort("riaz2017_mel"))
-    >>> matrix.observed["mutations__tmb"].sum()
-    np.int64(42)
+    >>> cohort = load_cohort("riaz2017_mel")
+    >>> matrix = FeatureAssembler(["clinical", "mutations"]).fit(cohort).matrix(cohort)
+    >>> int(matrix.observed["mutations__tmb"].sum())
+    42
     """
 
     values: pd.DataFrame
@@ -67,12 +68,38 @@ class FeatureMatrix:
 
     @property
     def observed(self) -> pd.DataFrame:
-        """True where a value is known, measured or by proxy."""
+        """The mask: where a value is known, measured or by proxy.
+
+        Returns
+        -------
+        DataFrame of bool, shape (n_patients, n_features)
+            As `values`.
+
+        Examples
+        --------
+        >>> from theracast.features.datasets import load_cohort
+        >>> c = load_cohort("riaz2017_mel")
+        >>> int(FeatureAssembler(["mutations"]).fit(c).matrix(c).observed.sum().iloc[0])
+        42
+        """
         return self.values.notna()
 
     @property
     def blocks(self) -> tuple[str, ...]:
-        """Names of the blocks, in order."""
+        """Names of the blocks, in order.
+
+        Returns
+        -------
+        tuple of str
+            As assembled.
+
+        Examples
+        --------
+        >>> from theracast.features.datasets import load_cohort
+        >>> c = load_cohort("riaz2017_mel")
+        >>> FeatureAssembler(["mutations"]).fit(c).matrix(c).blocks
+        ('mutations',)
+        """
         return tuple(self.coverage.columns)
 
     def block(self, name: str) -> pd.DataFrame:
@@ -216,7 +243,7 @@ class FeatureMatrix:
         >>> FeatureMatrix.from_parquet(dataset_path("riaz2017_mel") / "signatures.parquet")
         Traceback (most recent call last):
         ...
-        theracast.errors.DataError: THX-D32: the file is not a feature matrix | where: ... | do: Make one with 'theracast build'.
+        theracast.errors.DataError: THX-D32: the file is not a feature matrix | ...
         """
         table = pq.read_table(Path(path))
         meta = (table.schema.metadata or {}).get(_META)

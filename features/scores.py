@@ -3,8 +3,8 @@
 The score of a set is the mean log2(TPM+1) of its genes times the set's frozen pan-cancer scale, over the same of the
 housekeeping genes of the same sample. Nothing is taken from the other patients, so that one patient alone scores as in
 a crowd. Published set means (`signatures.parquet`, COMPASS) already carry the scale of each set
-(``tables/immune_sets.csv``, columns ``scale`` and ``unused``) and need the division by the housekeeping mean only. Being
-a ratio of two logged means, the score does not change with the base of the logarithm and hardly with depth.
+(``tables/immune_sets.csv``, columns ``scale`` and ``unused``) and need the division by the housekeeping mean only.
+Being a ratio of two logged means, the score does not change with the base of the logarithm and hardly with depth.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from theracast.features.cohort import Cohort
-from theracast.features.datasets import load_table
+from theracast.features.tables import load_table
 from theracast.kernels.enrichment import set_means
 
 #: The denominator of every score: 18 housekeeping genes (NanoString Tech Note 2009).

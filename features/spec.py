@@ -97,5 +97,16 @@ class BlockSpec:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Feature names as they stand in a matrix, ``<block>__<feature>``."""
+        """Feature names as they stand in a matrix.
+
+        Returns
+        -------
+        tuple of str
+            ``<block>__<feature>``.
+
+        Examples
+        --------
+        >>> BlockSpec("b", "", (), (), (Feature("f", "", ""),)).names
+        ('b__f',)
+        """
         return tuple(f"{self.name}__{f.name}" for f in self.features)

@@ -20,7 +20,7 @@ from theracast.models.indications import INDICATIONS
 from theracast.models.spec import ResponseSpec
 
 #: Coverage that the interval aims at.
-LEVEL = 0.9
+LEVEL = 0.8
 _QUANTILES = np.linspace(0.0, 1.0, 101)
 
 
@@ -90,7 +90,18 @@ class ResponseModel(ClassifierMixin, BaseEstimator):
 
     @property
     def spec(self) -> ResponseSpec:
-        """What is predicted, for whom."""
+        """What is predicted, for whom.
+
+        Returns
+        -------
+        ResponseSpec
+            Of the indication.
+
+        Examples
+        --------
+        >>> ResponseModel("melanoma_ici").spec.name
+        'melanoma_ici'
+        """
         return INDICATIONS[self.indication]
 
     def fit(self, X: Cohort | pd.DataFrame, y: np.ndarray | None = None) -> Self:

@@ -9,8 +9,8 @@ from scipy.special import expit
 from theracast.features.blocks import BLOCKS
 from theracast.features.matrix import FeatureMatrix
 from theracast.features.spec import Feature
+from theracast.models.combiner import balanced_weights
 from theracast.models.experts import LogisticExpert
-from theracast.models.fusion import balanced_weights
 
 #: Name of the baseline -> features it reads.
 BASELINES: dict[str, tuple[str, ...]] = {

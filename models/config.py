@@ -16,15 +16,10 @@ from theracast.provenance import digest_json
 class Experiment(BaseModel):
     """What to train, on which cohorts, judged how.
 
-    Parameters
-    ----------
-    **data : object
-        The fields; `indication` alone is enough, the rest has the indication's own values.
-
     Attributes
     ----------
     indication : str
-        Name of the indication.
+        Name of the indication; alone it is enough, the rest has the indication's own values.
     name : str
         Name under which the model is registered.
     claim : str
@@ -120,5 +115,17 @@ class Experiment(BaseModel):
 
     @property
     def digest(self) -> str:
-        """Digest of every field that decides the model."""
+        """Digest of every field that decides the model.
+
+        Returns
+        -------
+        str
+            64 hexadecimal characters.
+
+        Examples
+        --------
+        >>> a, b = (Experiment(indication="melanoma_ici", claim=c) for c in ("one", "two"))
+        >>> a.digest == b.digest
+        True
+        """
         return digest_json(self.model_dump(exclude={"claim"}))

@@ -98,7 +98,8 @@ class LogisticExpert:
 
     A feature enters on its own scale (`Feature.scale`), standardised by the training patients and clipped at three
     standard deviations. A missing value contributes exactly nothing to the margin, and that is what the explanation
-    shows; no reference value stands in silently. Where the direction is known (`Feature.direction`) the weight keeps it.
+    shows; no reference value stands in silently. Where the direction is known (`Feature.direction`) the weight
+    keeps it.
 
     Parameters
     ----------
@@ -253,7 +254,8 @@ class TreeExpert:
     Examples
     --------
     >>> X = pd.DataFrame({"a": np.arange(40.0)})
-    >>> expert = TreeExpert([Feature("a", "", "", direction=1)]).fit(X, (X.a > 20).to_numpy(int), np.ones(40), np.zeros(40))
+    >>> y = (X.a > 20).to_numpy(int)
+    >>> expert = TreeExpert([Feature("a", "", "", direction=1)]).fit(X, y, np.ones(40), np.zeros(40))
     >>> base, contributions = expert.split(X)
     >>> bool((np.diff(contributions[:, 0]) >= -1e-6).all())
     True
@@ -284,12 +286,14 @@ class TreeExpert:
         Examples
         --------
         >>> X = pd.DataFrame({"a": np.arange(4.0)})
-        >>> TreeExpert([Feature("a", "", "")], rounds=2).fit(X, np.array([0, 0, 1, 1]), np.ones(4), np.zeros(4)).booster.num_boosted_rounds()
+        >>> expert = TreeExpert([Feature("a", "", "")], rounds=2)
+        >>> expert.fit(X, np.array([0, 0, 1, 1]), np.ones(4), np.zeros(4)).booster.num_boosted_rounds()
         2
         """
+        rate = float(np.average(y, weights=weight))
         parameters = {
             "objective": "binary:logistic",
-            "base_score": float(np.average(y, weights=weight)),
+            "base_score": rate,
             "max_depth": self.depth,
             "eta": 0.05,
             "subsample": 0.8,
@@ -301,7 +305,7 @@ class TreeExpert:
             "seed": self.seed,
             "nthread": 1,  # a few hundred rows: threads cost more than they give, and one thread is reproducible
         }
-        offset = _study_offsets(y, weight, studies, parameters["base_score"])
+        offset = _study_offsets(y, weight, studies, rate)
         data = xgb.DMatrix(X.to_numpy(dtype=np.float64), label=y, weight=weight, base_margin=offset)
         self.booster = xgb.train(parameters, data, num_boost_round=self.rounds)
         return self

@@ -12,7 +12,6 @@ study been missing. The average itself, the response rate of the training studie
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any, Self
 
@@ -23,66 +22,20 @@ from sklearn.model_selection import StratifiedKFold
 
 from theracast.errors import DataError
 from theracast.features.matrix import FeatureMatrix
+from theracast.models.combiner import (
+    Combiner,
+    balanced_weights,
+    best_combiner,
+    combine,
+    fit_combiner,
+    patterns,
+    recentred,
+)
 from theracast.models.experts import EXPERTS, Expert
-from theracast.models.logistic import fit_logistic
 
-#: Pull of the weights towards a plain average, in units of patients.
-_PULL = 5.0
 #: Fewest labelled patients, and of each class, on which a combination of blocks is fitted.
 _FEWEST = 20
 _FEWEST_CLASS = 5
-
-
-@dataclass(frozen=True)
-class Combiner:
-    """Weights of the experts for one set of blocks.
-
-    Attributes
-    ----------
-    blocks : tuple of str
-        The set.
-    weights : tuple of float
-        Non-negative, one per block.
-    intercept : float
-        Log-odds.
-    n : int
-        Patients it was fitted on.
-
-    Examples
-    --------
-    >>> Combiner(("mutations",), (0.8,), -0.7, 120).blocks
-    ('mutations',)
-    """
-
-    blocks: tuple[str, ...]
-    weights: tuple[float, ...]
-    intercept: float
-    n: int
-
-
-def balanced_weights(studies: np.ndarray) -> np.ndarray:
-    """Weigh patients so that a large study does not drown the others.
-
-    A study's total weight grows with the square root of its size; the mean weight is 1.
-
-    Parameters
-    ----------
-    studies : ndarray of str, shape (n_patients,)
-        Study of each patient.
-
-    Returns
-    -------
-    ndarray of float64, shape (n_patients,)
-        Positive.
-
-    Examples
-    --------
-    >>> balanced_weights(np.array(["a", "a", "a", "a", "b"])).round(2).tolist()
-    [0.83, 0.83, 0.83, 0.83, 1.67]
-    """
-    _, inverse, counts = np.unique(studies, return_inverse=True, return_counts=True)
-    weights = 1.0 / np.sqrt(counts[inverse])
-    return weights / weights.mean()
 
 
 class Fusion:
@@ -99,6 +52,7 @@ class Fusion:
 
     Examples
     --------
+    >>> from theracast.features.spec import Feature
     >>> Fusion({"mutations": [Feature("tmb", "mut/Mb", "", scale="log2")]}, "logistic").learner
     'logistic'
     """
@@ -154,7 +108,7 @@ class Fusion:
         self.replicas = []
         for k, experts in replicas.items():
             combiners = self._combiners(unseen, y, studies, folds != k)
-            self.replicas.append((experts, _recentred(combiners, _margins(experts, matrix), self.combiners, margins)))
+            self.replicas.append((experts, recentred(combiners, _margins(experts, matrix), self.combiners, margins)))
         return self
 
     def margin(self, matrix: FeatureMatrix) -> np.ndarray:
@@ -178,7 +132,7 @@ class Fusion:
         >>> model.fusion_.margin(model.assembler_.matrix(load_cohort("riaz2017_mel"))).shape
         (51,)
         """
-        return _combine(self.combiners, _margins(self.experts, matrix))
+        return combine(self.combiners, _margins(self.experts, matrix))
 
     def interval(self, matrix: FeatureMatrix, level: float) -> tuple[np.ndarray, np.ndarray]:
         """Jackknife interval over studies, on the log-odds.
@@ -205,7 +159,7 @@ class Fusion:
         True
         """
         margin = self.margin(matrix)
-        others = np.array([_combine(c, _margins(e, matrix)) for e, c in self.replicas])
+        others = np.array([combine(c, _margins(e, matrix)) for e, c in self.replicas])
         k = len(others)
         error = np.sqrt((k - 1) / k * ((others - others.mean(axis=0)) ** 2).sum(axis=0))
         reach = student.ppf(0.5 + level / 2, k - 1) * error
@@ -328,7 +282,7 @@ class Fusion:
                 margins = unseen[list(blocks)].to_numpy()
                 mine = rows & ~np.isnan(margins).any(axis=1)
                 if _enough(y[mine]):
-                    found[blocks] = _fit_combiner(blocks, margins[mine], y[mine], studies[mine])
+                    found[blocks] = fit_combiner(blocks, margins[mine], y[mine], studies[mine])
         return found
 
     def _weights(self, matrix: FeatureMatrix) -> tuple[pd.DataFrame, np.ndarray]:
@@ -336,11 +290,11 @@ class Fusion:
         known = _margins(self.experts, matrix).notna()
         weights = pd.DataFrame(0.0, index=known.index, columns=list(self.experts))
         intercept = np.full(len(known), np.nan)
-        for pattern, ids in known.groupby(list(known.columns)).groups.items():
-            combiner = _best(self.combiners, tuple(b for b, there in zip(known.columns, pattern, strict=True) if there))
+        for blocks, rows in patterns(known):
+            combiner = best_combiner(self.combiners, blocks)
             if combiner:
-                weights.loc[ids, list(combiner.blocks)] = combiner.weights
-                intercept[known.index.get_indexer(ids)] = combiner.intercept
+                weights.loc[known.index[rows], list(combiner.blocks)] = combiner.weights
+                intercept[rows] = combiner.intercept
         return weights, intercept
 
 
@@ -364,47 +318,6 @@ def _margins(experts: Mapping[str, Expert], matrix: FeatureMatrix) -> pd.DataFra
     for b, expert in experts.items():
         base, shares = expert.split(matrix.block(b))
         out[b] = np.where(present[b], base + shares.sum(axis=1), np.nan)
-    return out
-
-
-def _best(combiners: Mapping[tuple[str, ...], Combiner], known: tuple[str, ...]) -> Combiner | None:
-    usable = [c for blocks, c in combiners.items() if set(blocks) <= set(known)]
-    return max(usable, key=lambda c: (len(c.blocks), c.n), default=None)
-
-
-def _combine(combiners: Mapping[tuple[str, ...], Combiner], margins: pd.DataFrame) -> np.ndarray:
-    out = np.full(len(margins), np.nan)
-    known = margins.notna()
-    for pattern, rows in known.groupby(list(known.columns)).indices.items():
-        combiner = _best(combiners, tuple(b for b, there in zip(known.columns, pattern, strict=True) if there))
-        if combiner:
-            parts = margins[list(combiner.blocks)].to_numpy()[rows] * combiner.weights
-            out[rows] = combiner.intercept + parts.sum(axis=1)
-    return out
-
-
-def _fit_combiner(blocks: tuple[str, ...], margins: np.ndarray, y: np.ndarray, studies: np.ndarray) -> Combiner:
-    """Weigh experts, at least 0 each, pulled to their plain average."""
-    weight = balanced_weights(studies)
-    coef, intercept = fit_logistic(margins, y, weight, studies, ridge=_PULL, towards=1.0 / len(blocks), signs=1)
-    return Combiner(blocks, tuple(float(w) for w in coef), intercept, len(y))
-
-
-def _recentred(
-    combiners: Mapping[tuple[str, ...], Combiner],
-    margins: pd.DataFrame,
-    whole: Mapping[tuple[str, ...], Combiner],
-    whole_margins: pd.DataFrame,
-) -> dict[tuple[str, ...], Combiner]:
-    """Give a replica the average of the whole model: the response rate is an assumption, not part of the interval."""
-    out = {}
-    for blocks, combiner in combiners.items():
-        if blocks in whole:
-            columns = list(blocks)
-            gap = (whole_margins[columns] @ whole[blocks].weights + whole[blocks].intercept) - (
-                margins[columns] @ combiner.weights + combiner.intercept
-            )
-            out[blocks] = replace(combiner, intercept=combiner.intercept + float(gap.mean()))
     return out
 
 

@@ -114,7 +114,7 @@ def load_model(folder: str | Path) -> tuple[ResponseModel, dict[str, Any]]:
             wanted=f"format 1, theracast {theracast.__version__}",
             fix="Install the theracast version that wrote it, or train again.",
         )
-    params = {k: tuple(v) if isinstance(v, list) else v for k, v in state["params"].items()}
+    params: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in state["params"].items()}
     model = ResponseModel(**params)
     model.assembler_ = FeatureAssembler([b["name"] for b in state["blocks"]])
     model.assembler_.blocks_ = [_block_from(b) for b in state["blocks"]]

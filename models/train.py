@@ -43,7 +43,18 @@ class Training:
 
     @property
     def data(self) -> dict[str, str]:
-        """Digest of the data of each cohort."""
+        """Digest of the data of each cohort.
+
+        Returns
+        -------
+        dict of str to str
+            Cohort to 64 hexadecimal characters.
+
+        Examples
+        --------
+        >>> isinstance(Training.data, property)
+        True
+        """
         return data_digests(self.experiment)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -27,9 +28,9 @@ app = typer.Typer(
     name="theracast",
     help=(
         "Predict how a patient will respond to a treatment, with interval, evidence and abstention.\n\n"
-        "Begin with [bold]theracast demo[/]. MODEL is an MLflow URI such as models:/melanoma_ici@champion, or a folder. "
-        "COHORT is a folder of tables (clinical.csv, expression.parquet, signatures.parquet: any subset), one wide "
-        "table whose columns are named <table>:<column>, or the name of a data set.\n\n"
+        "Begin with [bold]theracast demo[/]. MODEL is an MLflow URI such as models:/melanoma_ici@champion, or a "
+        "folder. COHORT is a folder of tables (clinical.csv, expression.parquet, signatures.parquet: any subset), one "
+        "wide table whose columns are named <table>:<column>, or the name of a data set.\n\n"
         "Exit codes: 0 done, 2 wrong call, 3 wrong data, 4 model or registry, 5 this machine."
     ),
     rich_markup_mode="rich",
@@ -37,7 +38,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-out, err = Console(), Console(stderr=True)
+# a pipe has no width: tables that are read by a file may be as wide as they need
+_WIDTH = None if sys.stdout.isatty() else 150
+out, err = Console(width=_WIDTH), Console(stderr=True)
 
 Tracking = Annotated[
     str | None,
@@ -79,9 +82,7 @@ def demo(
     out.print(f"{done.experiment.holdout[0]}: " + ", ".join(f"{v} {k.replace('_', ' ')}" for k, v in account.items()))
     for label, path in done.files.items():
         out.print(f"  {label:13} {escape(str(path))}", soft_wrap=True)
-    out.print(
-        f"\nDone in {done.seconds:.0f} s. Next: theracast report {done.model_uri} {done.experiment.holdout[0]} -o r.html"
-    )
+    out.print(f"\n{done.seconds:.0f} s. Next: theracast report {done.model_uri} {done.experiment.holdout[0]} -o r.html")
 
 
 @app.command()
@@ -117,10 +118,9 @@ def indications(name: Annotated[str | None, typer.Argument(help="One indication,
         rows = [(n, s.title, s.endpoint, ", ".join(s.blocks)) for n, s in INDICATIONS.items()]
         _show(pd.DataFrame(rows, columns=["indication", "title", "endpoint", "blocks"]), "Indications")
         return
-    for field, value in vars(INDICATIONS[name]).items():
-        out.print(
-            f"[bold]{field.replace('_', ' ')}[/]: {escape(', '.join(value) if isinstance(value, tuple) else str(value))}"
-        )
+    for field, held in vars(INDICATIONS[name]).items():
+        value = escape(", ".join(held) if isinstance(held, tuple) else str(held))
+        out.print(f"[bold]{field.replace('_', ' ')}[/]: {value}")
 
 
 @app.command()
@@ -297,9 +297,9 @@ def _steps() -> Iterator[Any]:
 
 
 def _show(frame: pd.DataFrame, title: str) -> None:
-    table = Table(title=title, title_justify="left", header_style="bold")
-    for column in frame.columns:
-        table.add_column(str(column), overflow="fold")
+    table = Table(title=title, title_justify="left", header_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for k, column in enumerate(frame.columns):
+        table.add_column(str(column), overflow="fold", no_wrap=k == 0)
     for row in frame.itertuples(index=False):
         table.add_row(*(escape("" if v != v else str(v)) for v in row))
     out.print(table)

@@ -5,6 +5,7 @@ The only file, with `pyfunc`, that imports mlflow, and it does so late: most com
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import tempfile
@@ -102,6 +103,10 @@ def connect(tracking: str | None = None, create: bool = False) -> tuple[ModuleTy
     # hospitals ask: nothing is reported home, and nothing the registry holds is ever unpickled
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
+    # it tells of every step; ours are enough
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     import mlflow
 
     mlflow.set_tracking_uri(uri)
@@ -236,7 +241,7 @@ def load_predictor(model_uri: str, *, tracking: str | None = None) -> Predictor:
     >>> load_predictor("no/such/folder")
     Traceback (most recent call last):
     ...
-    theracast.errors.ModelError: THX-R01: no such model | where: no/such/folder | wanted: a folder, or a URI such as models:/melanoma_ici@champion
+    theracast.errors.ModelError: THX-R01: no such model | where: no/such/folder | ...
     """
     if not re.match(r"^(models|runs|mlflow-artifacts):/", model_uri):
         if not Path(model_uri).is_dir():

@@ -19,8 +19,8 @@ def cohort_rows(validation: Validation) -> pd.DataFrame:
     Returns
     -------
     DataFrame of str
-        ``cohort``, ``n (R/NR)``, an AUC with interval for the model and alone for each baseline, balanced accuracy,
-        Brier score of the model and of the prevalence, calibration slope, note.
+        ``cohort``, ``n (R/NR)``, the model's AUC with interval, the AUC of each baseline, the model's balanced
+        accuracy, its Brier score with that of the prevalence, its calibration slope with interval, a note.
 
     Examples
     --------

@@ -1,11 +1,6 @@
 """The one place that spells numba's options.
 
-Environment
------------
-NUMBA_DISABLE_JIT=1
-    Runs every kernel as plain Python (debugging, coverage).
-NUMBA_NUM_THREADS
-    Caps the threads.
+``NUMBA_DISABLE_JIT=1`` runs every kernel as plain Python (debugging, coverage); ``NUMBA_NUM_THREADS`` caps the threads.
 """
 
 from __future__ import annotations

@@ -50,8 +50,8 @@ def patient_page(scores: Scores, patient_id: str, spec: ResponseSpec, about: dic
     spec : ResponseSpec
         What the model predicts, for whom.
     about : dict
-        What was kept with the model: ``experiment``, ``validation``, ``mean``, ``data``, ``trained_at``, ``digest``;
-        what is missing leaves its section out.
+        What was kept with the model: ``experiment``, ``validation``, ``mean``, ``data``, ``trained_at``, ``digest``
+        and ``prior`` (the response rate that decisions are taken against); what is missing leaves its section out.
 
     Returns
     -------
@@ -120,7 +120,7 @@ def cohort_page(scores: Scores, spec: ResponseSpec, about: dict[str, Any]) -> st
     first = {i: n for n, i in reversed(list(enumerate(scores.table.patient_id, start=1)))}
     fields = [c for c in scores.table.columns if c in Prediction.__dataclass_fields__]
     rows = [Prediction(**r) for r in scores.table[fields].to_dict("records")]
-    patients = {i: _patient(scores.prediction(i), scores.explanation) for i in first}
+    patients = [(n, _patient(rows[n - 1], scores.explanation)) for n in sorted(first.values())]
     script = _text("table.js")
     return _render(
         "cohort.html.jinja",
@@ -129,7 +129,7 @@ def cohort_page(scores: Scores, spec: ResponseSpec, about: dict[str, Any]) -> st
         scores,
         account=scores.account(),
         rows=[(first[r.patient_id], r) for r in rows],
-        patients=[(n, patients[i]) for i, n in sorted(first.items(), key=lambda x: x[1])],
+        patients=patients,
         refusals=scores.rejects.to_dict("records"),
         strip=_strip(scores.explanation),
         script=Markup(script),  # noqa: S704 - our own file
@@ -170,7 +170,7 @@ def write_page(html: str, path: str | Path) -> Path:
             sheet.write(html)
             sheet.flush()
             os.fsync(sheet.fileno())
-        os.replace(scratch, path)
+        Path(scratch).replace(path)
     except OSError as error:
         if scratch:
             Path(scratch).unlink(missing_ok=True)
@@ -246,6 +246,8 @@ def _patient(p: Prediction, explanation: Explanation | None) -> dict[str, Any]:
         "blocks": [],
         "features": [],
         "unknown": [],
+        "contrary": False,
+        "silent": [],
         "why": "",
     }
     if explanation is None:
@@ -258,34 +260,38 @@ def _patient(p: Prediction, explanation: Explanation | None) -> dict[str, Any]:
     features = _features(explanation, p.patient_id, printed)
     known = [f for f in features if not np.isnan(f["value"]) or f["exact"]]
     silent = {b for b in gathered["used"] if all(f["exact"] == 0 for f in known if f["block"] == b)}
-    blocks = [(b, t, [f for f in known if f["block"] == b][:2]) for b, t in printed.blocks.items() if b in gathered["used"]]
+    blocks = [(b, t, [f for f in known if f["block"] == b][:2]) for b, t in printed.blocks.items() if b not in silent]
+    towards = {"response": 1, "no_response": -1}.get(p.decision, 0)
     return gathered | {
+        # the decision and the points have different averages; where they point apart, the page must say so
+        "contrary": towards * (printed.prediction - printed.reference) < 0,
         "features": known,
         "unknown": [f for f in features if f not in known and f["block"] in gathered["used"]],
-        "blocks": sorted((b for b in blocks if b[0] not in silent), key=lambda b: -abs(b[1])),
+        "blocks": sorted((b for b in blocks if b[0] in gathered["used"] or b[1]), key=lambda b: -abs(b[1])),
         "silent": sorted(silent),
     }
 
 
 def _features(explanation: Explanation, patient_id: str, printed: Printed) -> list[dict[str, Any]]:
-    rows = [
-        {
-            "block": name.split("__")[0],
-            "name": readable(name),
-            "about": explanation.about.get(name, ""),
-            "unit": explanation.units.get(name, ""),
-            "value": float(explanation.values.loc[patient_id, name]),
-            "proxy": bool(explanation.proxy.loc[patient_id, name]),
-            "median": float(explanation.median[name]),
-            # most of the training patients share one of two values: a position among them says nothing
-            "percentile": float("nan")
-            if explanation.units.get(name) == "0/1"
-            else float(explanation.percentile.loc[patient_id, name]),
-            "points": float(printed.features[name]),
-            "exact": float(explanation.points.loc[patient_id, name]),
-        }
-        for name in explanation.points.columns
-    ]
+    mine = {k: getattr(explanation, k).loc[patient_id] for k in ("values", "proxy", "percentile", "points")}
+    rows = []
+    for name in explanation.points.columns:
+        unit = explanation.units.get(name, "")
+        rows.append(
+            {
+                "block": name.split("__")[0],
+                "name": readable(name),
+                "about": explanation.about.get(name, ""),
+                "unit": unit,
+                "value": float(mine["values"][name]),
+                "proxy": bool(mine["proxy"][name]),
+                "median": float(explanation.median[name]),
+                # where there are two values only, a position among the training patients says nothing
+                "percentile": float("nan") if unit == "0/1" else float(mine["percentile"][name]),
+                "points": float(printed.features[name]),
+                "exact": float(mine["points"][name]),
+            }
+        )
     return sorted(rows, key=lambda f: -abs(f["exact"]))
 
 

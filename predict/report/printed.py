@@ -60,7 +60,7 @@ class Printed:
         Examples
         --------
         >>> from types import SimpleNamespace
-        >>> e = SimpleNamespace(points=pd.DataFrame({"a__x": [0.0404], "a__y": [0.0004]}, index=["p"]),
+        >>> e = SimpleNamespace(points=pd.DataFrame({"a__x": [0.0407], "a__y": [0.0001]}, index=["p"]),
         ...                     reference=pd.Series({"p": 0.3}), probability=pd.Series({"p": 0.3408}))
         >>> Printed.of(e, "p").features.tolist()
         [4.1, 0.0]

@@ -1,0 +1,72 @@
+# Every target makes its own virtual environment when there is none. PYTHON=python3.12 make demo picks another Python.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+SOURCES := core features models predict
+.DEFAULT_GOAL := help
+.PHONY: help demo test nightly check format lint docs types layers readme lock wheel bench clean
+
+help: ## Say what there is
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(VENV)/.core: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "theracast needs Python 3.11 or newer; set PYTHON=python3.12")'
+	@echo "installing theracast into $(VENV) (a few minutes the first time)"
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.core
+	$(PIP) --editable '.[dev]'
+	@touch $@
+
+demo: $(VENV)/.core ## Train on real cohorts, register, score an unseen one, write the report
+	$(BIN)/theracast demo
+
+test: $(VENV)/.dev ## Unit, contract, fault and doc tests
+	$(BIN)/python -m pytest -m 'not nightly'
+
+nightly: $(VENV)/.dev ## All tests, the slow ones too
+	$(BIN)/python -m pytest
+
+check: format lint docs types layers test ## Everything the gate asks
+
+format: $(VENV)/.dev
+	$(BIN)/ruff format --check --quiet .
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check --quiet .
+
+docs: $(VENV)/.dev
+	$(BIN)/numpydoc lint $$(git ls-files $(SOURCES:%='%/*.py'))
+
+# mypy and import-linter do not follow editable installs: both look at a throw-away copy as a user would have it
+.lint: $(VENV)/.dev $(shell find $(SOURCES) -name '*.py') pyproject.toml
+	rm -rf .lint build
+	$(PIP) --no-deps --no-build-isolation --target .lint .
+	@touch .lint
+
+types: .lint
+	MYPYPATH=.lint $(BIN)/mypy --config-file pyproject.toml --package theracast
+
+layers: .lint
+	cd .lint && PYTHONPATH=. ../$(BIN)/lint-imports --config ../pyproject.toml --no-cache
+
+readme: $(VENV)/.dev ## Write the generated parts of README and experiments/README.md
+	$(BIN)/python experiments/write_readme.py
+
+lock: $(VENV)/.dev ## Resolve constraints.txt anew (needs uv)
+	$(PIP) uv
+	$(BIN)/uv pip compile --universal --quiet --upgrade --all-extras --no-header --no-annotate pyproject.toml -o constraints.txt
+
+wheel: $(VENV)/.dev ## Build the wheel
+	rm -rf build dist
+	$(BIN)/python -m build --wheel --no-isolation
+
+bench: $(VENV)/.dev ## Time the kernels beside their peers
+	$(BIN)/python experiments/benchmarks/run.py $(JOB)
+
+clean: ## Remove what was built, trained and written; the environment stays
+	rm -rf .lint build dist *.egg-info theracast-demo mlruns mlflow.db .pytest_cache .mypy_cache .ruff_cache .coverage
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

@@ -1,0 +1,60 @@
+"""Write the generated parts of README.md and experiments/README.md from a run of the demo.
+
+Everything between ``<!-- begin NAME -->`` and ``<!-- end NAME -->`` is replaced; nothing there is typed by hand.
+Run: make readme
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import tempfile
+from pathlib import Path
+
+from theracast.models.base import LEVEL
+from theracast.models.config import Experiment
+from theracast.predict.demo import run_demo
+from theracast.predict.report.plots import overview, to_png
+from theracast.predict.tables import cohort_rows, markdown, mean_rows
+
+ROOT = Path(__file__).parents[1]
+
+
+def put(path: Path, parts: dict[str, str]) -> None:
+    """Replace the marked parts of a file."""
+    text = path.read_text(encoding="utf-8")
+    for name, part in parts.items():
+        found = re.search(f"<!-- begin {name} -->\n(.*?)<!-- end {name} -->", text, flags=re.DOTALL)
+        if found is None:
+            raise SystemExit(f"{path}: no place marked {name!r}")
+        text = f"{text[: found.start(1)]}{part}\n{text[found.end(1) :]}"
+    path.write_text(text, encoding="utf-8")
+
+
+def main() -> None:
+    """Run the demo in a folder of its own and write what it gave."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
+    experiment = Experiment.from_yaml(ROOT / "experiments" / "melanoma_ici.yaml")
+    with tempfile.TemporaryDirectory() as folder:
+        done = run_demo(experiment, folder, tracking=f"sqlite:///{folder}/mlflow.db")
+        if done.scores.explanation is None:
+            raise SystemExit("the demo explained nothing")
+        to_png(
+            overview(done.validation, done.scores.explanation, done.patient_id), ROOT / "experiments" / "overview.png"
+        )
+    account = done.scores.account()
+    person = done.scores.prediction(done.patient_id)
+    told = (
+        f"Scored: {experiment.holdout[0]}, which the model never saw: "
+        + ", ".join(f"{v} {k.replace('_', ' ')}" for k, v in account.items())
+        + f". The patient in the picture: {person.probability:.0%} ({LEVEL:.0%} interval {person.lower:.0%}-"
+        + f"{person.upper:.0%}), decision `{person.decision}`."
+    )
+    means = markdown(mean_rows(done.validation))
+    put(ROOT / "README.md", {"result": f"{means}\n\n{told}"})
+    table = markdown(cohort_rows(done.validation))
+    put(ROOT / "experiments" / "README.md", {"melanoma_ici": f"{experiment.claim.strip()}\n\n{table}\n\n{means}"})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,216 @@
+"""Combiners: how much each expert counts, for one set of blocks that a patient may have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from theracast.models.logistic import fit_logistic
+
+#: Pull of the weights towards a plain average, in units of patients.
+_PULL = 5.0
+
+
+@dataclass(frozen=True)
+class Combiner:
+    """Weights of the experts for one set of blocks.
+
+    Attributes
+    ----------
+    blocks : tuple of str
+        The set.
+    weights : tuple of float
+        Non-negative, one per block.
+    intercept : float
+        Log-odds.
+    n : int
+        Patients it was fitted on.
+
+    Examples
+    --------
+    >>> Combiner(("mutations",), (0.8,), -0.7, 120).blocks
+    ('mutations',)
+    """
+
+    blocks: tuple[str, ...]
+    weights: tuple[float, ...]
+    intercept: float
+    n: int
+
+
+def balanced_weights(studies: np.ndarray) -> np.ndarray:
+    """Weigh patients so that a large study does not drown the others.
+
+    A study's total weight grows with the square root of its size; the mean weight is 1.
+
+    Parameters
+    ----------
+    studies : ndarray of str, shape (n_patients,)
+        Study of each patient.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_patients,)
+        Positive.
+
+    Examples
+    --------
+    >>> balanced_weights(np.array(["a", "a", "a", "a", "b"])).round(2).tolist()
+    [0.83, 0.83, 0.83, 0.83, 1.67]
+    """
+    _, inverse, counts = np.unique(studies, return_inverse=True, return_counts=True)
+    weights = 1.0 / np.sqrt(counts[inverse])
+    return weights / weights.mean()
+
+
+def fit_combiner(blocks: tuple[str, ...], margins: np.ndarray, y: np.ndarray, studies: np.ndarray) -> Combiner:
+    """Weigh experts, at least 0 each, pulled to their plain average.
+
+    Parameters
+    ----------
+    blocks : tuple of str
+        The set.
+    margins : ndarray of float64, shape (n_patients, n_blocks)
+        Log-odds by experts that had not seen the patient's study.
+    y : ndarray of 0 and 1, shape (n_patients,)
+        1 responded.
+    studies : ndarray of str, shape (n_patients,)
+        Study of each patient.
+
+    Returns
+    -------
+    Combiner
+        Fitted.
+
+    Examples
+    --------
+    >>> margins = np.array([[-1.0], [1.0], [-0.5], [2.0]])
+    >>> fit_combiner(("a",), margins, np.array([0, 1, 0, 1]), np.array(["s"] * 4)).weights[0] > 0
+    True
+    """
+    weight = balanced_weights(studies)
+    coef, intercept = fit_logistic(margins, y, weight, studies, ridge=_PULL, towards=1.0 / len(blocks), signs=1)
+    return Combiner(blocks, tuple(float(w) for w in coef), intercept, len(y))
+
+
+def best_combiner(combiners: Mapping[tuple[str, ...], Combiner], known: tuple[str, ...]) -> Combiner | None:
+    """Pick the combiner that uses most of what is known of a patient.
+
+    Parameters
+    ----------
+    combiners : mapping of tuple of str to Combiner
+        By their sets of blocks.
+    known : tuple of str
+        Blocks the patient has.
+
+    Returns
+    -------
+    Combiner or None
+        None when no set of known blocks was fitted.
+
+    Examples
+    --------
+    >>> one = Combiner(("a",), (1.0,), 0.0, 30)
+    >>> best_combiner({("a",): one}, ("a", "b")) is one
+    True
+    """
+    usable = [c for blocks, c in combiners.items() if set(blocks) <= set(known)]
+    return max(usable, key=lambda c: (len(c.blocks), c.n), default=None)
+
+
+def combine(combiners: Mapping[tuple[str, ...], Combiner], margins: pd.DataFrame) -> np.ndarray:
+    """Add up the margins of the experts that each patient has.
+
+    Parameters
+    ----------
+    combiners : mapping of tuple of str to Combiner
+        By their sets of blocks.
+    margins : DataFrame of float64, shape (n_patients, n_blocks)
+        Log-odds by each expert; NaN where the block is missing.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_patients,)
+        Log-odds; NaN where nothing is known.
+
+    Examples
+    --------
+    >>> one = Combiner(("a",), (2.0,), 0.5, 30)
+    >>> combine({("a",): one}, pd.DataFrame({"a": [1.0, np.nan]})).tolist()
+    [2.5, nan]
+    """
+    out = np.full(len(margins), np.nan)
+    for blocks, rows in patterns(margins.notna()):
+        combiner = best_combiner(combiners, blocks)
+        if combiner:
+            parts = margins[list(combiner.blocks)].to_numpy()[rows] * combiner.weights
+            out[rows] = combiner.intercept + parts.sum(axis=1)
+    return out
+
+
+def patterns(known: pd.DataFrame) -> list[tuple[tuple[str, ...], np.ndarray]]:
+    """Group patients by the set of blocks they have.
+
+    Parameters
+    ----------
+    known : DataFrame of bool, shape (n_patients, n_blocks)
+        Which blocks each patient has.
+
+    Returns
+    -------
+    list of (tuple of str, ndarray of int)
+        Each set that occurs, with the positions of its patients.
+
+    Examples
+    --------
+    >>> [(b, rows.tolist()) for b, rows in patterns(pd.DataFrame({"a": [True, False]}))]
+    [((), [1]), (('a',), [0])]
+    """
+    kinds, which = np.unique(known.to_numpy(dtype=bool), axis=0, return_inverse=True)
+    which = which.reshape(-1)
+    names = np.array(known.columns, dtype=object)
+    return [(tuple(names[kind]), np.flatnonzero(which == k)) for k, kind in enumerate(kinds)]
+
+
+def recentred(
+    combiners: Mapping[tuple[str, ...], Combiner],
+    margins: pd.DataFrame,
+    whole: Mapping[tuple[str, ...], Combiner],
+    whole_margins: pd.DataFrame,
+) -> dict[tuple[str, ...], Combiner]:
+    """Give a replica the average of the whole model: the response rate is an assumption, not part of the interval.
+
+    Parameters
+    ----------
+    combiners : mapping of tuple of str to Combiner
+        Of the replica.
+    margins : DataFrame of float64, shape (n_patients, n_blocks)
+        By the experts of the replica.
+    whole : mapping of tuple of str to Combiner
+        Of the whole model.
+    whole_margins : DataFrame of float64, shape (n_patients, n_blocks)
+        By the experts of the whole model.
+
+    Returns
+    -------
+    dict of tuple of str to Combiner
+        With other intercepts.
+
+    Examples
+    --------
+    >>> one, m = {("a",): Combiner(("a",), (1.0,), 0.0, 9)}, pd.DataFrame({"a": [1.0]})
+    >>> recentred(one, m, one, m + 1.0)[("a",)].intercept
+    1.0
+    """
+    out = {}
+    for blocks, combiner in combiners.items():
+        if blocks in whole:
+            columns = list(blocks)
+            gap = (whole_margins[columns] @ whole[blocks].weights + whole[blocks].intercept) - (
+                margins[columns] @ combiner.weights + combiner.intercept
+            )
+            out[blocks] = replace(combiner, intercept=combiner.intercept + float(gap.mean()))
+    return out

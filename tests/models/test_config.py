@@ -1,0 +1,103 @@
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from theracast.errors import UsageError
+from theracast.models.config import Experiment
+from theracast.models.indications import INDICATIONS
+from theracast.models.train import data_digests, train
+
+
+def written(tmp_path, text):
+    file = tmp_path / "e.yaml"
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return file
+
+
+def test_the_indication_alone_is_enough(tmp_path):
+    e = Experiment.from_yaml(written(tmp_path, "indication: melanoma_ici\n"))
+    spec = INDICATIONS["melanoma_ici"]
+    assert (e.name, e.learner, e.options) == ("melanoma_ici", "logistic", {})
+    assert (tuple(e.cohorts), tuple(e.holdout)) == (spec.cohorts, spec.holdout)
+
+
+def test_what_is_given_stands_even_when_it_is_empty():
+    e = Experiment(indication="melanoma_ici", name="mine", holdout=[], options={"C": 1.0})
+    assert (e.name, e.holdout, e.options) == ("mine", [], {"C": 1.0})
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("indication: melanoma_ici\nlerner: logistic\n", "lerner"),
+        ("indication: melanoma_ici\nlearner: forest\n", "learner"),
+        ("indication: melanoma_ici\ncohorts: 3\n", "cohorts"),
+        ("learner: logistic\n", "indication"),
+        ("", "indication"),
+        ("indication: melanoma_ici\noptions: {c: 1}\n", "options: c"),
+        ("indication: melanoma_ici\nlearner: xgboost\noptions: {C: 1}\n", "options: C"),
+        ("indication: melanoma\n", "Did you mean 'melanoma_ici'"),
+        ("- a\n- b\n", "not YAML"),
+        ("just words", "not YAML"),
+        ("a: [1,\n", "not YAML"),
+        ("indication: !!python/object/apply:os.system ['touch canary']\n", "not YAML"),
+        (b"\xff\xfe\x00\x01", "not YAML"),
+        (b"\x00", "not YAML"),
+        ("1: 2\n", "not YAML"),
+    ],
+)
+def test_rubbish_is_a_usage_error_that_names_it(tmp_path, monkeypatch, text, said):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError) as error:
+        Experiment.from_yaml(written(tmp_path, text))
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "canary").exists()
+
+
+@pytest.mark.parametrize("path", ["none.yaml", "."])
+def test_no_file_is_a_usage_error(tmp_path, path):
+    with pytest.raises(UsageError, match="no such experiment"):
+        Experiment.from_yaml(tmp_path / path)
+
+
+def test_experiments_do_not_change():
+    e = Experiment(indication="melanoma_ici")
+    with pytest.raises(ValidationError, match="frozen"):
+        e.learner = "xgboost"
+
+
+def test_the_digest_is_of_what_decides_the_model():
+    plain = Experiment(indication="melanoma_ici")
+    assert plain.digest == Experiment(indication="melanoma_ici", claim="words").digest
+    others = [{"learner": "xgboost"}, {"options": {"C": 1.0}}, {"cohorts": ["liu2019_mel"]}, {"holdout": []}]
+    assert len({Experiment(indication="melanoma_ici", **o).digest for o in others} | {plain.digest}) == 5
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"cohorts": ["liu2019_mel", "riaz2017_mel"], "holdout": ["riaz2017_mel"]},
+        {"cohorts": ["liu2019_mel"], "holdout": []},
+        {"cohorts": ["liu2019_mel", "riaz2017_mell"]},
+    ],
+)
+def test_training_refuses_what_cannot_be_validated(wrong):
+    with pytest.raises(UsageError):
+        train(Experiment(indication="melanoma_ici", **wrong))
+
+
+def test_data_digests_follow_the_files():
+    e = Experiment(indication="melanoma_ici", cohorts=["liu2019_mel", "riaz2017_mel"], holdout=[])
+    assert data_digests(e) == data_digests(e)
+    assert sorted(data_digests(e)) == ["liu2019_mel", "riaz2017_mel"]
+
+
+@pytest.mark.parametrize(
+    "file", sorted(p.name for p in (Path(__file__).parents[2] / "experiments").glob("*.yaml")) or ["(none yet)"]
+)
+def test_the_experiments_of_the_repository_are_valid(file):
+    if file == "(none yet)":
+        pytest.skip("no experiments yet")
+    Experiment.from_yaml(Path(__file__).parents[2] / "experiments" / file)

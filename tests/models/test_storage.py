@@ -1,0 +1,130 @@
+import json
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from theracast.errors import ModelError
+from theracast.features.cohort import Cohort
+from theracast.features.datasets import load_cohort
+from theracast.models.base import ResponseModel
+from theracast.models.experts import EXPERTS
+from theracast.models.storage import load_model, model_digest, save_model
+from theracast.provenance import sha256_file
+
+learners = pytest.mark.parametrize("learner", EXPERTS)
+
+
+@pytest.fixture(scope="module")
+def models():
+    cohort = Cohort.concat([load_cohort("liu2019_mel"), load_cohort("riaz2017_mel"), load_cohort("hugo2016_mel")])
+    return {learner: ResponseModel(learner=learner).fit(cohort) for learner in EXPERTS}
+
+
+@pytest.fixture
+def folder(models, tmp_path):
+    save_model(models["logistic"], tmp_path / "model", {"who": "me"})
+    return tmp_path / "model"
+
+
+def rewrite(folder, **changes):
+    """Change the model and sign it anew, as someone would who knows the format."""
+    state = json.loads((folder / "model.json").read_text()) | changes
+    (folder / "model.json").write_text(json.dumps(state))
+    (folder / "manifest.json").write_text(json.dumps({"model.json": sha256_file(folder / "model.json")}))
+
+
+@learners
+def test_round_trip_to_the_bit(models, tmp_path, learner):
+    model = models[learner]
+    digest = save_model(model, tmp_path, {"experiment": "x"})
+    again, about = load_model(tmp_path)
+    assert about == {"experiment": "x", "digest": digest}
+    assert again.get_params() == model.get_params()
+    assert (again.reference_, again.studies_) == (model.reference_, model.studies_)
+    for name in ("mgh2022_mel", "hugo2016_mel", "imvigor210_uc"):
+        cohort = load_cohort(name)
+        pd.testing.assert_frame_equal(again.respond(cohort).table, model.respond(cohort).table, check_exact=True)
+        np.testing.assert_array_equal(again.predict_proba(cohort), model.predict_proba(cohort))
+    assert save_model(again, tmp_path / "again") == digest
+
+
+def test_the_digest_is_of_what_decides_a_prediction(models, tmp_path):
+    first = save_model(models["logistic"], tmp_path / "a", {"when": 1})
+    assert save_model(models["logistic"], tmp_path / "b", {"when": 2}) == first
+    assert save_model(models["xgboost"], tmp_path / "c") != first
+    state = json.loads((tmp_path / "a" / "model.json").read_text())
+    assert model_digest(state) == first
+    state["fusion"]["prior"] += 1e-12
+    assert model_digest(state) != first
+
+
+@pytest.mark.parametrize("at", [0.0, 0.1, 0.5, 0.9, 1.0])
+def test_r05_a_flipped_byte_is_refused(folder, at):
+    content = bytearray((folder / "model.json").read_bytes())
+    content[int(at * (len(content) - 1))] ^= 1
+    (folder / "model.json").write_bytes(content)
+    with pytest.raises(ModelError, match="THX-R05"):
+        load_model(folder)
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "model.json"])
+def test_r05_a_missing_file_is_refused(folder, name):
+    (folder / name).unlink()
+    with pytest.raises(ModelError, match="THX-R05"):
+        load_model(folder)
+
+
+def test_r05_no_folder_at_all(tmp_path):
+    with pytest.raises(ModelError, match="THX-R05"):
+        load_model(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("manifest", ["{}", "[]", "null", "", "{", '{"model.json": null}', '{"x": "y"}', "\x00"])
+def test_r05_a_manifest_that_vouches_for_nothing_is_refused(folder, manifest):
+    (folder / "manifest.json").write_text(manifest)
+    with pytest.raises(ModelError, match="THX-R05"):
+        load_model(folder)
+
+
+@pytest.mark.parametrize("name", ["../x", "/etc/passwd", "..\\x", "%2e%2e/x", "a/../../x", "\x00", "."])
+def test_r09_path_tricks_in_the_manifest_touch_nothing(folder, name, monkeypatch):
+    """Whatever else a manifest names is not opened; the model itself is still checked."""
+    (folder.parent / "x").write_text("secret")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps({name: "0" * 64} | manifest))
+    opened = []
+    monkeypatch.setattr("theracast.models.storage.sha256_file", lambda p: (opened.append(Path(p)), sha256_file(p))[1])
+    load_model(folder)
+    assert opened == [folder / "model.json"]
+
+
+@pytest.mark.parametrize("version", [2, None, "1", 0])
+def test_r06_another_format_is_refused(folder, version):
+    rewrite(folder, format=version)
+    with pytest.raises(ModelError, match="THX-R06"):
+        load_model(folder)
+
+
+@pytest.mark.parametrize("text", ["[]", "null", "1", "{}"])
+def test_r06_a_signed_file_that_is_no_model_is_refused(folder, text):
+    (folder / "model.json").write_text(text)
+    (folder / "manifest.json").write_text(json.dumps({"model.json": sha256_file(folder / "model.json")}))
+    with pytest.raises(ModelError, match="THX-R06"):
+        load_model(folder)
+
+
+@learners
+def test_r07_only_json_and_nothing_is_unpickled(models, tmp_path, learner, monkeypatch):
+    def refused(*_args, **_kwargs):
+        raise AssertionError("a pickle was read")
+
+    save_model(models[learner], tmp_path)
+    assert sorted(f.name for f in tmp_path.iterdir()) == ["manifest.json", "model.json"]
+    assert all(isinstance(json.loads(f.read_text()), dict) for f in tmp_path.iterdir())
+    monkeypatch.setattr(pickle, "loads", refused)
+    monkeypatch.setattr(pickle, "load", refused)
+    monkeypatch.setattr(pickle, "Unpickler", refused)
+    load_model(tmp_path)[0].respond(load_cohort("mgh2022_mel"))

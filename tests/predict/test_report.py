@@ -1,0 +1,432 @@
+"""The report: adds up as printed, treats every id as hostile, loads nothing, says what is not known."""
+
+import json
+import re
+from dataclasses import replace
+from html import unescape
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from theracast.errors import ModelError, SetupError
+from theracast.features.datasets import load_cohort
+from theracast.models.base import ResponseModel
+from theracast.models.indications import INDICATIONS
+from theracast.models.validate import Validation
+from theracast.predict.predictor import Predictor
+from theracast.predict.report.page import cohort_page, patient_page, write_page
+from theracast.predict.report.plots import contributions, forest, overview, to_png, to_svg
+from theracast.predict.report.printed import Printed, apportion, number
+
+SPEC = INDICATIONS["melanoma_ici"]
+HOSTILE = "<script>alert(1)</script>\"'><img src=https://evil.example/x onerror=alert(2)>"
+CHROMIUM = Path("/usr/bin/chromium")
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+def row(cohort, model, auc, n=40, note=""):
+    spread = {"auc_lower": auc - 0.1, "auc_upper": auc + 0.1}
+    return {
+        "cohort": cohort,
+        "model": model,
+        "n": n,
+        "R": n // 3,
+        "NR": n - n // 3,
+        "auc": auc,
+        **spread,
+        "note": note,
+    }
+
+
+TABLE = [
+    *(row("first_mel", m, a) for m, a in [("theracast", 0.66), ("PD-L1", 0.55), ("TIL", 0.6), ("PD-L1 + TIL", 0.61)]),
+    row("small_mel", "theracast", 0.7, 20, "too few for a claim"),
+    row("one_class", "theracast", 0.5, 12, "not estimable: one class")
+    | dict.fromkeys(("auc", "auc_lower", "auc_upper")),
+]
+MEAN = [{"model": "theracast", "auc": 0.67, "auc_lower": 0.6, "auc_upper": 0.74, "tau2": 0.0, "cohorts": 2}]
+ABOUT = {
+    "experiment": {"name": "melanoma_ici", "claim": "A <b>claim</b>", "holdout": ["mgh2022_mel"]},
+    "validation": TABLE,
+    "mean": MEAN,
+    "data": {"first_mel": "ab" * 32},
+    "trained_at": "2026-01-31T12:00:00Z",
+    "digest": "cd" * 32,
+    "prior": 0.31,
+}
+VALIDATION = Validation(pd.DataFrame(), pd.DataFrame(TABLE), pd.DataFrame(MEAN))
+
+
+@pytest.fixture(scope="module")
+def model():
+    return ResponseModel("melanoma_ici").fit(load_cohort("liu2019_mel"))
+
+
+@pytest.fixture(scope="module")
+def scores(model):
+    predictor = Predictor(model, "0" * 64, uri="models:/melanoma_ici@champion", version="3")
+    return predictor.score(load_cohort("riaz2017_mel"), explained=True)
+
+
+def changed(scores, patient, **cells):
+    """The same scores with some cells of one patient changed."""
+    table = scores.table.astype(object)
+    for name, value in cells.items():
+        table.loc[table.patient_id == patient, name] = value
+    return replace(scores, table=table)
+
+
+def renamed(scores, old, new):
+    e = scores.explanation
+    frames = {k: getattr(e, k).rename(index={old: new}) for k in ("probability", "reference", "points", "values")}
+    frames |= {k: getattr(e, k).rename(index={old: new}) for k in ("proxy", "percentile", "residual")}
+    return replace(changed(scores, old, patient_id=new), explanation=replace(e, **frames))
+
+
+def withheld(scores, patient):
+    points = scores.explanation.points.copy()
+    points.loc[patient] = np.nan
+    return replace(scores, explanation=replace(scores.explanation, points=points))
+
+
+class Loads(HTMLParser):
+    """Everything that a browser would fetch: sources, style sheets, forms; plain links are not fetched."""
+
+    def __init__(self):
+        super().__init__()
+        self.found = []
+
+    def handle_starttag(self, tag, attrs):
+        fetching = {
+            "src",
+            "srcset",
+            "data",
+            "action",
+            "poster",
+            "background",
+            "xlink:href",
+            "" if tag == "a" else "href",
+        }
+        self.found += [v for k, v in attrs if k in fetching and not v.startswith(("#", "data:"))]
+
+
+def loads(html):
+    parser = Loads()
+    parser.feed(html)
+    styles = "".join(re.findall(r"<style>.*?</style>| style=\"[^\"]*\"", html, re.S))
+    return parser.found + [u for u in re.findall(r"(?:url\(|@import)\s*[\"']?([^)\"'\s]+)", styles) if u[0] != "#"]
+
+
+def words(html):
+    html = re.sub(r"<(style|script|svg)\b.*?</\1>", " ", html, flags=re.S)
+    return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", "", html)))
+
+
+def test_every_patient_adds_up_as_printed(scores):
+    e = scores.explanation
+    for patient in e.points.index:
+        p = Printed.of(e, patient)
+        change = 10 * (p.prediction - p.reference)
+        assert (10 * p.blocks).sum() == pytest.approx(change, abs=1e-6)
+        assert (10 * p.features).sum() == pytest.approx(change, abs=1e-6)
+        assert np.allclose(p.features, 100 * e.points.loc[patient], atol=0.1 + 1e-9)
+        assert np.allclose(p.blocks, 100 * e.by_block().loc[patient], atol=0.1 + 1e-9)
+        assert p.prediction == pytest.approx(100 * e.probability[patient], abs=0.05 + 1e-9)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_apportion_keeps_total_and_rounds_to_a_neighbour(seed):
+    exact = pd.Series(np.random.default_rng(seed).normal(0, 20, 1 + seed))
+    got = apportion(exact, round(exact.sum()))
+    assert got.sum() == round(exact.sum())
+    assert ((got - exact).abs() < 1).all()
+
+
+def test_apportion_leaves_zeros_alone():
+    assert apportion(pd.Series([0.0, 0.6, -1e-18, 0.6]), 1).tolist() == [0, 1, 0, 0]
+
+
+def test_the_sum_on_the_page_holds(scores):
+    for patient in scores.table.patient_id[:12]:
+        line = re.search(r'<p class="sum">(.*?)</p>', patient_page(scores, patient, SPEC, {}), re.S)[1]
+        left, right = words(line).replace("%", "").split("=")
+        start, *parts = re.findall(r"([−+]?) ?(?:[a-z]+ )?(\d+\.\d)", left)
+        total = float(start[1]) + sum(float(v) * (-1 if sign == "−" else 1) for sign, v in parts)
+        assert round(total, 1) == float(right)
+
+
+def test_patient_page_says_the_answer_and_everything_behind_it(scores):
+    text = words(patient_page(scores, "Pt1", SPEC, ABOUT))
+    for wanted in (
+        SPEC.intended_use,
+        SPEC.not_for,
+        "mRNA proxy",
+        "PD-L1 from CD274 mRNA, not from a stain",
+        "mutations: Mutations of the tumour",  # this patient has none
+        "models:/melanoma_ici@champion",
+        scores.table.provenance[0],
+        "cd" * 32,
+        "Never trained on: mgh2022_mel",
+        "too few for a claim",
+        ".67 (.60–.74)",
+        "2026-01-31",
+    ):
+        assert wanted in text
+    assert f"{100 * scores.table.probability[0]:.0f}%" in text
+
+
+def test_without_anything_known_of_the_model_its_sections_are_left_out(scores):
+    text = words(patient_page(scores, "Pt1", SPEC, {}))
+    assert "cohorts it had not seen" not in text
+    assert "Trained at" not in text
+    assert "What it rests on" in text
+
+
+@pytest.mark.parametrize(
+    ("cells", "wanted"),
+    [
+        (
+            {"decision": "abstain", "reason": "none of pathology is known"},
+            "The model abstains: none of pathology is known",
+        ),
+        ({"decision": "response", "reason": ""}, "Response is likelier than average"),
+        ({"decision": "no_response", "reason": ""}, "Response is less likely than average"),
+    ],
+)
+def test_each_decision_in_plain_words(scores, cells, wanted):
+    assert wanted in words(patient_page(changed(scores, "Pt1", **cells), "Pt1", SPEC, ABOUT))
+
+
+def test_a_decision_against_the_points_is_explained(scores):
+    higher = scores.explanation.probability > scores.explanation.reference + 0.01
+    patient = higher[higher].index[0]
+    odd = changed(scores, patient, decision="no_response", reason="")
+    assert "The points below start elsewhere" in words(patient_page(odd, patient, SPEC, ABOUT))
+
+
+def test_nothing_known_gives_a_page_without_a_number(model):
+    stranger = pd.DataFrame({"clinical:age": [61.0, np.nan]}, index=["p1", "p2"])
+    scores = Predictor(model, "0" * 64).score(stranger, explained=True)
+    empty = changed(scores, "p2", probability=np.nan, lower=np.nan, upper=np.nan, decision="abstain", reason="nothing")
+    text = words(patient_page(withheld(empty, "p2"), "p2", SPEC, ABOUT))
+    assert "There is no probability for this patient" in text
+    assert "There is no prediction to explain" in text
+    assert not re.search(r"\bnan\b|\bnan%", text)
+    assert "no probability" in words(cohort_page(withheld(empty, "p2"), SPEC, ABOUT))
+
+
+def test_withheld_and_unasked_explanations_say_so(scores):
+    text = words(patient_page(withheld(scores, "Pt1"), "Pt1", SPEC, ABOUT))
+    assert "The explanation is withheld" in text
+    text = words(patient_page(replace(scores, explanation=None), "Pt1", SPEC, ABOUT))
+    assert "No explanation was asked for" in text
+    assert "No explanation was asked for" in words(cohort_page(replace(scores, explanation=None), SPEC, ABOUT))
+
+
+def test_a_refused_patient_has_a_page_and_a_stranger_has_none(model):
+    wide = pd.DataFrame({"clinical:age": [61.0, -1.0]}, index=["p1", "p2"])
+    scores = Predictor(model, "0" * 64).score(wide, explained=True)
+    text = words(patient_page(scores, "p2", SPEC, ABOUT))
+    assert "refused" in text
+    assert "THX-D15" in text
+    assert "THX-D15" in words(cohort_page(scores, SPEC, ABOUT))
+    with pytest.raises(ModelError, match="no such patient"):
+        patient_page(scores, "p3", SPEC, ABOUT)
+
+
+def test_hostile_ids_and_notes_are_inert(scores):
+    bad = changed(renamed(scores, "Pt1", HOSTILE), HOSTILE, notes="<b onclick=alert(3)>bold</b>", reason=HOSTILE)
+    bad = replace(
+        bad, rejects=pd.DataFrame([{"row": 52, "patient_id": HOSTILE, "code": "X", "reason": HOSTILE}]), rows_in=52
+    )
+    about = ABOUT | {"validation": [row(HOSTILE, "theracast", 0.6)], "trained_at": HOSTILE, "data": {HOSTILE: HOSTILE}}
+    for html in (patient_page(bad, HOSTILE, SPEC, about), cohort_page(bad, SPEC, about)):
+        assert "<script>alert" not in html
+        assert "<img" not in html
+        assert "<b onclick" not in html
+        assert "&lt;script&gt;alert(1)" in html
+        assert not loads(html)
+        assert len(re.findall(r"<script", html)) <= 1  # table.js alone
+
+
+def test_pages_load_nothing_and_are_small(scores):
+    for html in (patient_page(scores, "Pt1", SPEC, ABOUT), cohort_page(scores, SPEC, ABOUT)):
+        assert not loads(html)
+        assert "default-src 'none'" in html
+        assert len(html.encode()) < 2_000_000
+        links = re.findall(r'<a [^>]*href="(http[^"]*)"', html)
+        assert len(links) == len(SPEC.references)
+        assert all(link.startswith("https://doi.org/10.") for link in links)
+        ids = re.findall(r'\sid="([^"]+)"', html)
+        assert len(ids) == len(set(ids))
+
+
+def test_cohort_page_lists_every_row_and_the_account(scores):
+    repeat = replace(scores, table=pd.concat([scores.table, scores.table.iloc[[0]]]), rows_in=scores.rows_in + 1)
+    html = cohort_page(repeat, SPEC, ABOUT)
+    assert html.count("<tr data-decision=") == len(scores.table) + 1
+    assert html.count('<details id="p') == len(scores.table)
+    assert html.count('href="#p1"') == 2  # the repeat leads to the same patient
+    assert f"{repeat.rows_in}rows in" in words(html).replace(" rows in", "rows in")
+    with pytest.raises(ModelError, match="rows were lost"):
+        cohort_page(replace(scores, rows_in=99), SPEC, ABOUT)
+
+
+def test_figures_are_deterministic_and_take_the_ink_of_the_page(scores, tmp_path):
+    e = scores.explanation
+    for figure in (forest(VALIDATION), contributions(e, "Pt10"), overview(VALIDATION, e, "Pt10")):
+        svg = to_svg(figure, 'a "label" <b>')
+        assert svg == to_svg(figure, 'a "label" <b>')
+        assert svg.startswith('<svg role="img" aria-label="a &quot;label&quot; &lt;b&gt;"')
+        assert "currentColor" in svg
+        assert "<text" in svg
+        assert "#767676" not in svg
+        assert "<style" not in svg
+    to_png(overview(VALIDATION, e, "Pt10"), tmp_path / "o.png")
+    head = (tmp_path / "o.png").read_bytes()[16:20]
+    assert int.from_bytes(head, "big") == 1600
+
+
+def test_forest_says_cohort_size_and_interval():
+    svg = unescape(to_svg(forest(VALIDATION), "x"))
+    for wanted in (
+        "first_mel",
+        "n 40: 13 R, 27 NR",
+        ".66 (.56–.76)",
+        "not estimable",
+        "random-effects mean",
+        "no claim",
+    ):
+        assert wanted in svg
+    only = Validation(pd.DataFrame(), pd.DataFrame(TABLE[:1]), pd.DataFrame())
+    assert "random-effects" not in to_svg(forest(only), "x")
+
+
+def test_contributions_add_up_in_the_figure(scores):
+    e = scores.explanation
+    svg = to_svg(contributions(e, "Pt10", top=3), "x").replace("−", "-")
+    drawn = [float(t) for t in re.findall(r">([+-]\d+\.\d|0\.0)</text>", svg)]
+    p = Printed.of(e, "Pt10")
+    assert len(drawn) == 4
+    assert sum(drawn) == pytest.approx(p.prediction - p.reference)
+    assert "other 13 features" in svg
+    assert "withheld" in to_svg(contributions(withheld(scores, "Pt10").explanation, "Pt10"), "x")
+
+
+def test_numbers_are_short():
+    assert [number(x) for x in (0.0, -0.5, 12.345, 123456.7)] == ["0", "−0.5", "12.3", "123,457"]
+
+
+def test_writing_replaces_whole_files_or_nothing(tmp_path):
+    page = write_page("old", tmp_path / "p.html")
+    assert write_page("nëw", page).read_text("utf-8") == "nëw"
+    assert [f.name for f in tmp_path.iterdir()] == ["p.html"]
+    with pytest.raises(SetupError, match="cannot be written"):
+        write_page("x", tmp_path / "no" / "p.html")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    sync = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if not CHROMIUM.exists():
+        pytest.skip("no chromium at /usr/bin/chromium")
+    with sync.sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=str(CHROMIUM), args=QUIET)
+        yield browser
+        browser.close()
+
+
+def visit(browser, path, **options):
+    """Open a page; whatever the browser complains of or fetches is kept in the list."""
+    page, trouble = browser.new_context(**options).new_page(), []
+    page.on("console", lambda m: trouble.append(m.text))
+    page.on("pageerror", lambda e: trouble.append(str(e)))
+    page.on("request", lambda r: trouble.append(r.url) if not r.url.startswith(("file:", "data:")) else None)
+    page.goto(path.as_uri())
+    return page, trouble
+
+
+def test_patient_page_in_a_browser(browser, scores, tmp_path):
+    path = write_page(patient_page(renamed(scores, "Pt1", HOSTILE), HOSTILE, SPEC, ABOUT), tmp_path / "p.html")
+    for scheme, width in (("light", 1280), ("dark", 1280), ("light", 390)):
+        page, trouble = visit(browser, path, color_scheme=scheme, viewport={"width": width, "height": 800})
+        assert page.screenshot(full_page=True)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert page.locator("h2#answer").bounding_box()["y"] < 400
+        ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert (ground == "rgb(255, 255, 255)") == (scheme == "light")
+        assert not trouble
+    printed = page.pdf(prefer_css_page_size=True)
+    assert 1 <= len(re.findall(rb"/Type\s*/Page[^s]", printed)) <= 2
+
+
+def test_cohort_table_sorts_and_filters(browser, scores, tmp_path):
+    path = write_page(cohort_page(changed(scores, "Pt1", probability=np.nan), SPEC, ABOUT), tmp_path / "c.html")
+    page, trouble = visit(browser, path, viewport={"width": 390, "height": 800})
+    read = "[...document.querySelectorAll('#patients tbody tr:not([hidden])')].map(r => r.cells[%d].dataset.v)"
+    head = page.locator("#patients thead th").nth(1)
+    for direction, order in (("ascending", 1), ("descending", -1)):
+        head.locator("button").click()
+        assert head.get_attribute("aria-sort") == direction
+        values = [float(v) for v in page.evaluate(read % 1)]
+        assert np.isnan(values[-1])
+        assert values[:-1] == sorted(values[:-1], reverse=order < 0)
+    page.locator("#patients thead button").nth(1).press("ArrowLeft")
+    page.keyboard.press("Enter")
+    names = page.evaluate(read % 0)
+    assert names.index("Pt2") < names.index("Pt10")
+    assert page.locator("#patients thead th").first.get_attribute("aria-sort") == "ascending"
+
+    page.fill("#find", "Pt10")
+    expected = int(scores.table.patient_id.str.contains("Pt10").sum())
+    assert len(page.evaluate(read % 0)) == expected
+    assert page.inner_text("#shown") == f"{expected} of {len(scores.table)} shown"
+    page.locator("#find").press("Escape")
+    page.select_option("#decision", "response")
+    assert len(page.evaluate(read % 0)) == int((scores.table.decision == "response").sum())
+    page.select_option("#decision", "")
+
+    page.click("text=Pt10 >> nth=0")
+    assert page.evaluate("document.activeElement.parentElement.open")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert not trouble
+
+
+def test_text_stands_out_in_both_schemes():
+    """Contrast of text on its ground, as WCAG 2.2 counts it; AA asks 4.5."""
+    css = Path(__file__).parents[2].joinpath("predict/report/style.css").read_text("utf-8")
+    for block in re.findall(r"--paper:.*?--fill", css, re.S):
+        ink = dict(re.findall(r"--(\w+): (#\w+);", block))
+        for name, ground in (
+            ("ink", "paper"),
+            ("soft", "paper"),
+            ("link", "paper"),
+            ("ink", "panel"),
+            ("soft", "panel"),
+        ):
+            assert contrast(ink[name], ink[ground]) >= 4.5
+
+
+def contrast(a, b):
+    def light(colour):
+        colour = colour.lstrip("#")
+        colour = "".join(2 * c for c in colour) if len(colour) == 3 else colour
+        c = np.array([int(colour[i : i + 2], 16) / 255 for i in (0, 2, 4)])
+        return np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4) @ [0.2126, 0.7152, 0.0722]
+
+    high, low = sorted((light(a), light(b)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_about_survives_json(scores):
+    about = json.loads(json.dumps(ABOUT))
+    assert patient_page(scores, "Pt1", SPEC, about) == patient_page(scores, "Pt1", SPEC, ABOUT)
