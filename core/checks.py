@@ -14,6 +14,12 @@ from theracast.errors import DataError
 #: Ids are data, never paths or SQL: anything that could be either is refused where ids become file names.
 SAFE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
+#: Words that mean "not known". 'ND' is not among them: it may mean not detected.
+UNKNOWN = frozenset({"", "na", "n/a", "nan", "not available", "not reported", "unknown"})
+
+#: Nothing that is measured is larger; 1e308 is an infinity that was written out.
+INFINITE = 1e30
+
 _CENSORED = re.compile(r"^\s*[<>≤≥]=?\s*[\d.,]+\s*$")
 _DECIMAL_COMMA = re.compile(r"^\s*[-+]?\d+,\d+\s*$")
 
@@ -103,18 +109,54 @@ def to_numbers(values: pd.Series, where: str) -> tuple[pd.Series, list[Problem]]
     else:
         text = values.astype(object).where(values.notna(), "").map(str).str.strip()
         numbers = pd.to_numeric(text.where(text != ""), errors="coerce").astype(np.float64)
-    unread = ((text != "") & numbers.isna()).to_numpy() & ~text.str.lower().isin(["na", "nan"]).to_numpy()
-    infinite = np.isinf(numbers.to_numpy())
+    unread = numbers.isna().to_numpy() & ~text.str.lower().isin(UNKNOWN).to_numpy()
+    infinite = np.abs(numbers.to_numpy()) >= INFINITE
     censored = unread & text.str.match(_CENSORED).to_numpy(dtype=bool)
     comma = unread & text.str.match(_DECIMAL_COMMA).to_numpy(dtype=bool)
     kinds = [
         ("THX-D13", censored, "holds censored values ('<x'); give the limit in a column of its own, or leave empty"),
         ("THX-D13", comma, "holds decimal commas; write decimal points"),
         ("THX-D13", unread & ~censored & ~comma, "holds text where a number is wanted; leave unknown cells empty"),
-        ("THX-D11", infinite, "holds infinite values; leave unknown cells empty"),
+        ("THX-D11", infinite, "holds infinite values (1e30 or more); leave unknown cells empty"),
     ]
     problems = [Problem(code, where, what, _positions(mask)) for code, mask, what in kinds if mask.any()]
     return numbers.mask(infinite), problems
+
+
+def table_to_numbers(table: pd.DataFrame, where: str) -> tuple[pd.DataFrame, list[Problem]]:
+    """Read a table of numbers; `to_numbers` for many columns at once.
+
+    Parameters
+    ----------
+    table : DataFrame of shape (n_patients, n_columns)
+        Numbers, or text that holds numbers; a column may occur twice.
+    where : str
+        Table, for the messages.
+
+    Returns
+    -------
+    numbers : DataFrame, same shape
+        NaN where the cell was empty or could not be read.
+    problems : list of Problem
+        What could not be read, by column and row.
+
+    Examples
+    --------
+    >>> numbers, problems = table_to_numbers(pd.DataFrame({"CD8A": ["1.5", "ND"]}), "expression")
+    >>> numbers.CD8A.tolist(), problems[0].rows
+    ([1.5, nan], (1,))
+    """
+    if not table.size:
+        return table.astype(np.float64), []
+    text = [not pd.api.types.is_numeric_dtype(t) for t in table.dtypes]
+    numbers = table.apply(pd.to_numeric, errors="coerce").astype(np.float64) if any(text) else table
+    known = numbers.to_numpy(dtype=np.float64, na_value=np.nan)
+    odd = (np.abs(known) >= INFINITE) | (np.isnan(known) & table.notna().to_numpy())
+    if not odd.any():
+        return numbers, []
+    columns = [table.iloc[:, i] for i in np.flatnonzero(odd.any(axis=0))]
+    problems = [p for c in columns for p in to_numbers(c, f"{where}:{c.name}")[1]]
+    return numbers.mask(odd), problems
 
 
 def out_of_range(values: pd.Series, low: float, high: float, where: str, unit: str, code: str) -> list[Problem]:

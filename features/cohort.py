@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from theracast.checks import listed
+from theracast.checks import Problem, listed, table_to_numbers
 from theracast.errors import DataError
 from theracast.features.genes import CANONICAL, patients_in_rows, to_canonical, unique_genes
 from theracast.provenance import Source, digest_frame, digest_rows
 
 #: Tables whose columns are genes or gene sets; the others are clinical-style tables.
-EXPRESSION = "expression"
+EXPRESSION, SIGNATURES = "expression", "signatures"
 
 _RESPONSE = {"r": 1.0, "nr": 0.0, "1": 1.0, "0": 0.0, "1.0": 1.0, "0.0": 0.0, "response": 1.0, "no_response": 0.0}
 
@@ -89,7 +89,8 @@ class Cohort:
         Raises
         ------
         DataError
-            Wrong scale, transposed tables, ids that match nowhere.
+            Wrong scale, transposed tables, ids that match nowhere. A patient with an infinite or unreadable cell
+            among the genes or gene sets is refused alone.
 
         Examples
         --------
@@ -98,16 +99,19 @@ class Cohort:
         """
         units = dict(units or {})
         keyed = {k: _keyed(t, k) for k, t in tables.items() if k != EXPRESSION}
+        unread: dict[str, Problem] = {}
+        if SIGNATURES in keyed:
+            keyed[SIGNATURES] = _numeric(keyed[SIGNATURES], SIGNATURES, unread)
         if EXPRESSION in tables:
             known = frozenset().union(*(t.index for t in keyed.values())) if keyed else frozenset()
-            keyed[EXPRESSION] = _expression(tables[EXPRESSION], units, known)
+            keyed[EXPRESSION] = _expression(tables[EXPRESSION], units, known, unread)
         keyed = {k: keyed[k] for k in tables}  # the order given is the order kept
         if not keyed:
             raise DataError(
                 "no tables", code="THX-D33", where=name, fix="Give at least one table, such as clinical.csv."
             )
         _matching(keyed)
-        roster, unique = _roster(keyed)
+        roster, unique = _roster(keyed, unread)
         ids = pd.Index(roster.patient_id[(roster.code == "") & (roster.repeats < 0)], name="patient_id")
         sources = tuple(sources) or tuple(Source(k, "memory", digest_frame(t)) for k, t in unique.items())
         return cls(name, ids, unique, roster, sources, units, pd.Series(name, index=ids, dtype=object))
@@ -360,8 +364,6 @@ def as_cohort(X: Cohort | pd.DataFrame) -> Cohort:
 
 def _keyed(table: pd.DataFrame, name: str) -> pd.DataFrame:
     """Index by patient id as text; every column once."""
-    if "patient_id" in table.columns:
-        table = table.set_index("patient_id")
     repeated = table.columns[table.columns.duplicated()]
     if len(repeated):
         raise DataError(
@@ -371,16 +373,32 @@ def _keyed(table: pd.DataFrame, name: str) -> pd.DataFrame:
             got=listed(repeated.unique()),
             fix="Keep one of each.",
         )
-    ids = [("" if pd.isna(i) else str(i).strip()) for i in table.index]
-    return table.set_axis(pd.Index(ids, name="patient_id", dtype=object), axis=0)
+    if "patient_id" in table.columns:
+        table = table.set_index("patient_id")
+    return table.set_axis(_ids(table), axis=0)
 
 
-def _expression(table: pd.DataFrame, units: dict[str, str], known: frozenset[str]) -> pd.DataFrame:
+def _ids(table: pd.DataFrame) -> pd.Index:
+    return pd.Index(["" if pd.isna(i) else str(i).strip() for i in table.index], name="patient_id", dtype=object)
+
+
+def _numeric(table: pd.DataFrame, name: str, unread: dict[str, Problem]) -> pd.DataFrame:
+    """Read genes or gene sets as numbers; note the patients with a cell that is none."""
+    numbers, problems = table_to_numbers(table, name)
+    for problem in problems:
+        for i in _ids(table)[list(problem.rows)]:
+            unread.setdefault(i, problem)
+    return numbers
+
+
+def _expression(
+    table: pd.DataFrame, units: dict[str, str], known: frozenset[str], unread: dict[str, Problem]
+) -> pd.DataFrame:
     if "patient_id" in table.columns:
         table = table.set_index("patient_id")
     elif "gene" in table.columns:
         table = table.set_index("gene")
-    table = patients_in_rows(table, EXPRESSION, known)
+    table = _numeric(patients_in_rows(table, EXPRESSION, known), EXPRESSION, unread)
     table = unique_genes(table, EXPRESSION, units.get("duplicate_genes", "refuse"))
     table = to_canonical(table, units.get(EXPRESSION), EXPRESSION)
     units[EXPRESSION] = units.get(EXPRESSION) or f"{CANONICAL} (inferred)"
@@ -408,7 +426,9 @@ def _matching(keyed: Mapping[str, pd.DataFrame]) -> None:
         )
 
 
-def _roster(keyed: Mapping[str, pd.DataFrame]) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
+def _roster(
+    keyed: Mapping[str, pd.DataFrame], unread: Mapping[str, Problem]
+) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
     """Account for every row: first of its id, identical repeat, or refused."""
     leading = next(iter(keyed.values()))
     order = [
@@ -434,9 +454,11 @@ def _roster(keyed: Mapping[str, pd.DataFrame]) -> tuple[pd.DataFrame, dict[str, 
                 "THX-D17",
                 f"the patient stands in '{conflicting[i]}' twice with different values",
             )
+        elif i in unread:
+            repeats, code, reason = -1, unread[i].code, f"{unread[i].where} {unread[i].what}"
         first.setdefault(i, row)
         lines.append((i, repeats, code, reason))
     roster = pd.DataFrame(lines, columns=["patient_id", "repeats", "code", "reason"])
-    drop = {"", *conflicting}
+    drop = {"", *conflicting, *unread}
     unique = {k: t[~t.index.duplicated() & ~t.index.isin(list(drop))] for k, t in keyed.items()}
     return roster, unique

@@ -27,6 +27,8 @@ _TO_CANONICAL = {
     "fpkm": _from_fpkm,
     "log2(fpkm+1)": lambda x: _from_fpkm(np.exp2(x) - 1.0),
 }
+#: FPKM become TPM by their sum over all genes; over a part of them every value would be too high.
+_TRANSCRIPTOME = 10_000
 _FIX = f"Declare it in units.yaml ('expression: TPM') or give {CANONICAL}. Known: {', '.join(_TO_CANONICAL)}."
 
 
@@ -219,6 +221,8 @@ def _refusal(unit: str, seen: dict, n_genes: int) -> tuple[str, str, str] | None
         )
     if seen["negative"] > 0:
         return "THX-D05", "expression holds negative values", _FIX
+    if "fpkm" in unit and n_genes < _TRANSCRIPTOME:
+        return "THX-D05", f"FPKM of {n_genes} genes cannot become TPM", "Give the FPKM of all genes, or TPM."
     linear = unit in ("tpm", "fpkm")
     if seen["whole"] and seen["high"] > 50:
         return (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -56,24 +58,13 @@ def read_table(path: str | Path) -> pd.DataFrame:
                 got=f"{type(error).__name__}, {path.stat().st_size} bytes",
                 fix="Copy it again and compare its size; it may be cut off.",
             ) from None
-    try:
-        separator = "\t" if path.suffix == ".tsv" else ","
-        return pd.read_csv(
-            path, sep=separator, dtype={"patient_id": str, "gene": str}, encoding="utf-8-sig", low_memory=False
-        )
-    except pd.errors.EmptyDataError:
-        raise DataError("the file is empty", code="THX-D33", where=str(path), wanted="a header line at least") from None
-    except (pd.errors.ParserError, UnicodeDecodeError) as error:
-        at = (
-            f": {str(error).splitlines()[0].split('C error: ')[-1]}" if isinstance(error, pd.errors.ParserError) else ""
-        )
-        raise DataError(
-            f"the text file cannot be parsed{at}",
-            code="THX-D31",
-            where=str(path),
-            wanted="UTF-8 text, one row per patient, the same number of columns in every row",
-            fix="Export it again as CSV (UTF-8).",
-        ) from None
+    separator = "\t" if path.suffix == ".tsv" else ","
+    text, header = _checked_text(path, separator)
+    table = pd.read_csv(
+        io.StringIO(text), sep=separator, dtype={"patient_id": str, "gene": str}, low_memory=False, index_col=False
+    )
+    # pandas renames a repeated column to 'age.1'; it must be seen to be refused
+    return table.set_axis([name or given for name, given in zip(header, table.columns, strict=True)], axis=1)
 
 
 def read_cohort(path: str | Path, *, name: str | None = None, units: Mapping[str, str] | None = None) -> Cohort:
@@ -171,10 +162,43 @@ def cohort_sources(path: str | Path) -> tuple[Source, ...]:
     return tuple(Source(f.stem, str(f), sha256_file(f)) for f in files)
 
 
+def _checked_text(path: Path, separator: str) -> tuple[str, list[str]]:
+    """Read a text table and its header; refuse what pandas would guess at: a ragged row shifts ids and columns."""
+    why, text, header = "", "", []
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+        if "\0" in text:
+            why = ": it holds NUL bytes"
+        rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+        for row in filter(None, rows):
+            header = header or row
+            if len(row) != len(header):
+                why = f": line {rows.line_num} has {len(row)} columns, the header {len(header)}"
+                break
+    except UnicodeDecodeError as error:
+        why = f": byte {error.start} is not UTF-8"
+    except csv.Error as error:
+        why = f": {error}"
+    if why:
+        raise DataError(
+            f"the text file cannot be parsed{why}",
+            code="THX-D31",
+            where=str(path),
+            wanted="UTF-8 text, one row per patient, the same number of columns in every row",
+            fix="Export it again as CSV (UTF-8).",
+        )
+    if not header:
+        raise DataError("the file is empty", code="THX-D33", where=str(path), wanted="a header line at least")
+    return text, [name.strip() for name in header]
+
+
 def _declared_units(path: Path) -> dict[str, str]:
     if not path.exists():
         return {}
-    units = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    try:
+        units = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except yaml.YAMLError:
+        units = None
     if not isinstance(units, dict):
         raise DataError(
             "units.yaml should map names to units", code="THX-D16", where=str(path), fix="Write 'expression: TPM'."

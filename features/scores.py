@@ -16,12 +16,15 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
+from theracast.checks import Problem, out_of_range
 from theracast.features.cohort import Cohort
 from theracast.features.tables import load_table
 from theracast.kernels.enrichment import set_means
 
 #: The denominator of every score: 18 housekeeping genes (NanoString Tech Note 2009).
 HOUSEKEEPING = "Reference_NanoString09"
+#: Published set means of 13 cohorts end at 3.2.
+MOST = 20.0
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,34 @@ def set_scores(cohort: Cohort, sets: Sequence[str], min_coverage: float = 0.8) -
     values = raw[list(sets)].div(base.where(base > 0), axis=0)
     origin = pd.Series(np.where(has_published, "signatures", np.where(share > 0, "expression", "")), index=cohort.ids)
     return SetScores(values, share.mask(has_published, published.notna().mean(axis=1)), origin)
+
+
+def implausible(cohort: Cohort, sets: Sequence[str]) -> list[Problem]:
+    """List the published set means that are none; expression was checked when the cohort was made.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        Patients.
+    sets : sequence of str
+        Names in ``tables/immune_sets.csv``.
+
+    Returns
+    -------
+    list of Problem
+        THX-D05, by row.
+
+    Examples
+    --------
+    >>> c = Cohort.from_tables({"signatures": pd.DataFrame({"Ayers_IFNg18": [900.0]}, index=["p"])})
+    >>> implausible(c, ["Ayers_IFNg18"])[0].rows
+    (0,)
+    """
+    return [
+        problem
+        for where, values in (cohort.column(name, ["signatures"]) for name in (*sets, HOUSEKEEPING))
+        for problem in out_of_range(values, 0, MOST, where, "(COMPASS set means)", "THX-D05")
+    ]
 
 
 def _from_genes(expression: pd.DataFrame, names: list[str], min_coverage: float) -> tuple[pd.DataFrame, pd.Series]:

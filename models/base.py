@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.validation import check_is_fitted
 
 from theracast.errors import DataError
 from theracast.features.blocks import BLOCKS
@@ -122,7 +123,7 @@ class ResponseModel(ClassifierMixin, BaseEstimator):
         Raises
         ------
         DataError
-            THX-D24 when a class is missing.
+            THX-D24 when a class is missing, or labels are not 0, 1 and NaN.
 
         Examples
         --------
@@ -136,6 +137,8 @@ class ResponseModel(ClassifierMixin, BaseEstimator):
             raise DataError(
                 "labels and patients differ in number", code="THX-D24", got=f"{len(labels)} and {len(cohort)}"
             )
+        if not np.isin(labels[~np.isnan(labels)], (0, 1)).all():
+            raise DataError("labels are something else than 0 and 1", code="THX-D24", wanted="1 responded, 0 did not")
         blocks = self.blocks or self.spec.blocks
         self.assembler_ = FeatureAssembler(blocks).fit(cohort)
         known = ~np.isnan(labels)
@@ -175,6 +178,7 @@ class ResponseModel(ClassifierMixin, BaseEstimator):
         >>> model.respond(load_cohort("riaz2017_mel")).table.shape[0]
         51
         """
+        check_is_fitted(self)
         matrix = X if isinstance(X, FeatureMatrix) else self.assembler_.matrix(X)
         lower, upper = self.fusion_.interval(matrix, LEVEL)
         table = pd.DataFrame(
@@ -210,6 +214,7 @@ class ResponseModel(ClassifierMixin, BaseEstimator):
         >>> float(model.predict_proba(load_cohort("riaz2017_mel")).sum(axis=1).max().round(6))
         1.0
         """
+        check_is_fitted(self)
         p = expit(self.fusion_.margin(self.assembler_.matrix(X)))
         return np.column_stack([1.0 - p, p])
 
@@ -250,7 +255,7 @@ class ResponseModel(ClassifierMixin, BaseEstimator):
                 for i in np.flatnonzero((share > 0) & (share < least)):
                     reasons[i] = f"{b} covers {share[i]:.0%} of what the model reads; tested with {least:.0%} or more"
                     without[i] = False
-        reasons[without] = f"none of {', '.join(core)} is known"
+        reasons[without] = f"none of {', '.join(self.spec.core)} is known"
         reasons[table.probability.isna().to_numpy()] = "nothing the model reads is known"
         return reasons
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -9,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from theracast.errors import UsageError
+from theracast.models.experts import EXPERTS
 from theracast.models.indications import INDICATIONS
 from theracast.provenance import digest_json
 
@@ -65,6 +67,10 @@ class Experiment(BaseModel):
         for key, value in filled.items():
             if key not in self.model_fields_set:
                 object.__setattr__(self, key, value)
+        known = [p for p in inspect.signature(EXPERTS[self.learner]).parameters if p != "features"]
+        if not set(self.options) <= set(known):
+            wrong = ", ".join(f"options: {o}" for o in self.options if o not in known)
+            raise UsageError("the learner has no such option", got=wrong, wanted=f"{self.learner}: {', '.join(known)}")
 
     @classmethod
     def from_yaml(cls, path: str | Path) -> Self:
@@ -98,11 +104,11 @@ class Experiment(BaseModel):
         try:
             fields = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
             return cls(**(fields or {}))
-        except FileNotFoundError:
+        except OSError:
             raise UsageError(
                 "no such experiment", where=str(path), wanted="a YAML file such as experiments/melanoma_ici.yaml"
             ) from None
-        except (yaml.YAMLError, TypeError) as error:
+        except (yaml.YAMLError, UnicodeDecodeError, TypeError) as error:
             raise UsageError("the experiment is not YAML", where=str(path), got=str(error).splitlines()[0]) from None
         except ValidationError as error:
             wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())

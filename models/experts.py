@@ -306,7 +306,7 @@ class TreeExpert:
             "nthread": 1,  # a few hundred rows: threads cost more than they give, and one thread is reproducible
         }
         offset = _study_offsets(y, weight, studies, rate)
-        data = xgb.DMatrix(X.to_numpy(dtype=np.float64), label=y, weight=weight, base_margin=offset)
+        data = xgb.DMatrix(X.to_numpy(dtype=np.float64), label=y, weight=weight, base_margin=offset, nthread=1)
         self.booster = xgb.train(parameters, data, num_boost_round=self.rounds)
         return self
 
@@ -333,8 +333,8 @@ class TreeExpert:
         """
         if len(X) == 0:
             return 0.0, np.zeros((0, len(self.features)))
-        shares = self.booster.predict(xgb.DMatrix(X.to_numpy(dtype=np.float64)), pred_contribs=True).astype(np.float64)
-        return float(shares[0, -1]), shares[:, :-1]
+        shares = self.booster.predict(xgb.DMatrix(X.to_numpy(dtype=np.float64), nthread=1), pred_contribs=True)
+        return float(shares[0, -1]), shares[:, :-1].astype(np.float64)
 
     def state(self) -> dict[str, Any]:
         """Return the settings and the trees in xgboost's own JSON.

@@ -303,8 +303,8 @@ def _enough(y: np.ndarray) -> bool:
 
 
 def _folds(studies: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Whole studies, or five stratified parts where there is one study only."""
-    if len(np.unique(studies)) > 1:
+    """Whole studies, or five stratified parts where there is one study only, large enough to be parted."""
+    if len(np.unique(studies)) > 1 or not _enough(y):
         return np.unique(studies, return_inverse=True)[1]
     folds = np.zeros(len(y), dtype=int)
     for k, (_, test) in enumerate(StratifiedKFold(5, shuffle=True, random_state=0).split(np.zeros(len(y)), y)):
@@ -317,7 +317,8 @@ def _margins(experts: Mapping[str, Expert], matrix: FeatureMatrix) -> pd.DataFra
     out = pd.DataFrame(np.nan, index=matrix.values.index, columns=list(matrix.blocks))
     for b, expert in experts.items():
         base, shares = expert.split(matrix.block(b))
-        out[b] = np.where(present[b], base + shares.sum(axis=1), np.nan)
+        # row by row in memory, or numpy adds one patient in another order than fifty, and the last bit differs
+        out[b] = np.where(present[b], base + np.ascontiguousarray(shares).sum(axis=1), np.nan)
     return out
 
 

@@ -161,10 +161,9 @@ def explain(model: ResponseModel, matrix: FeatureMatrix) -> Explanation:
     residual = pd.Series(predicted - reference, index=points.index) - points.sum(axis=1)
     points[~(residual.abs() <= TOLERANCE)] = np.nan
     lineage = matrix.lineage
-    grid = np.linspace(0.0, 100.0, 101)
     percentile = pd.DataFrame(
         {
-            name: np.interp(values, model.reference_[name], grid) if name in model.reference_ else np.nan
+            name: _position(values, model.reference_[name]) if name in model.reference_ else np.nan
             for name, values in matrix.values.items()
         },
         index=points.index,
@@ -182,3 +181,10 @@ def explain(model: ResponseModel, matrix: FeatureMatrix) -> Explanation:
         residual=residual,
         cohort=", ".join(model.studies_),
     )
+
+
+def _position(values: pd.Series, quantiles: list[float]) -> np.ndarray:
+    """Place values among 101 quantiles; a value that many share stands in the middle of them."""
+    below = np.searchsorted(quantiles, values, side="left")
+    up_to = np.searchsorted(quantiles, values, side="right")
+    return np.clip((below + up_to - 1) / 2, 0.0, 100.0)

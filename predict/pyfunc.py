@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,8 @@ class ResponsePyfunc(PythonModel):
         True
         """
         self.predictor = Predictor.from_folder(Path(context.artifacts["model"]))
+        # a whole transcriptome would be listed by name at every call: columns that the model does not read are no news
+        logging.getLogger("mlflow.models.utils").addFilter(_not_about_extra_columns)
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
         """Score every row.
@@ -72,6 +75,10 @@ class ResponsePyfunc(PythonModel):
             raise DataError("the model is not loaded", code="THX-R05", fix="Load it with mlflow.pyfunc.load_model.")
         scores = self.predictor.score(Cohort.from_wide(model_input.dropna(axis=1, how="all"), allow_empty=True))
         return scores.aligned().set_axis(model_input.index)
+
+
+def _not_about_extra_columns(record: logging.LogRecord) -> bool:
+    return not record.getMessage().startswith("Found extra inputs")
 
 
 set_model(ResponsePyfunc())

@@ -9,7 +9,8 @@ import logging
 import os
 import re
 import tempfile
-from importlib.metadata import version
+from contextlib import suppress
+from importlib.metadata import version as installed
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -105,10 +106,10 @@ def connect(tracking: str | None = None, create: bool = False) -> tuple[ModuleTy
     os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
     # it tells of every step; ours are enough
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    logging.getLogger("mlflow").setLevel(logging.WARNING)
-    logging.getLogger("alembic").setLevel(logging.WARNING)
     import mlflow
 
+    for noisy in ("mlflow", "alembic"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
     mlflow.set_tracking_uri(uri)
     mlflow.set_registry_uri(os.environ.get("MLFLOW_REGISTRY_URI", uri))
     return mlflow, uri
@@ -175,7 +176,7 @@ def register(training: Training, *, tracking: str | None = None, promote: bool =
     mlflow, store = connect(tracking, create=True)
     experiment, model = training.experiment, training.model
     mlflow.set_experiment(experiment_id=_experiment_id(mlflow, experiment.indication, store))
-    with mlflow.start_run(run_name=experiment.name), tempfile.TemporaryDirectory() as scratch:
+    with mlflow.start_run(run_name=experiment.name) as run, tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         table, mean = training.validation.table, training.validation.mean
         about = {
@@ -184,6 +185,7 @@ def register(training: Training, *, tracking: str | None = None, promote: bool =
             "data": training.data,
             "validation": _records(table),
             "mean": _records(mean),
+            "prior": model.fusion_.prior,
         }
         digest = save_model(model, folder / "model", about)
         mlflow.log_params(
@@ -202,12 +204,14 @@ def register(training: Training, *, tracking: str | None = None, promote: bool =
             artifacts={"model": str(folder / "model")},
             signature=_signature(mlflow, model.spec.blocks),
             input_example=_example(training, tuple(input_columns(model.spec.blocks))),
-            pip_requirements=[f"theracast=={theracast.__version__}", *(f"{p}=={version(p)}" for p in _PINNED)],
-            registered_model_name=experiment.name,
+            pip_requirements=[f"theracast=={theracast.__version__}", *(f"{p}=={installed(p)}" for p in _PINNED)],
             metadata={"indication": experiment.indication, "intended_use": model.spec.intended_use},
         )
-        number = str(info.registered_model_version)
         client = mlflow.MlflowClient()
+        with suppress(mlflow.MlflowException):  # it is there already
+            client.create_registered_model(experiment.name, description=model.spec.title)
+        version = client.create_model_version(experiment.name, info.model_uri, run.info.run_id, model_id=info.model_id)
+        number = str(version.version)
         for key, value in _key(experiment, training.data).items():
             client.set_model_version_tag(experiment.name, number, key, value)
         if not promote:

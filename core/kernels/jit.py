@@ -33,10 +33,11 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     Examples
     --------
     >>> import numpy as np
+    >>> from numba import prange
     >>> @kernel
     ... def total(values):
     ...     out = 0.0
-    ...     for i in range(values.size):
+    ...     for i in prange(values.size):
     ...         out += values[i]
     ...     return out
     >>> float(total(np.array([1.0, 2.0])))

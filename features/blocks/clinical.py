@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from theracast.checks import Problem
+from theracast.checks import UNKNOWN, Problem
 from theracast.features.base import Measured, OmicsBlock
 from theracast.features.cohort import Cohort
 from theracast.features.spec import BlockSpec, Column, Feature
 
 _SEX = {"m": 1.0, "male": 1.0, "man": 1.0, "f": 0.0, "female": 0.0, "woman": 0.0}
-_UNKNOWN = {"", "unknown", "na", "nan", "u", "not reported"}
+_UNKNOWN = UNKNOWN | {"u"}
+#: U/L are over the first, multiples of the upper limit of normal under the second.
+_LDH_LEAST, _ULN_MOST = 20.0, 80.0
 #: Melanoma by AJCC 7: M1c (visceral, or raised LDH) is the worst. Plain stages stand where the substage is unknown.
 _STAGE = {
     **dict.fromkeys(("i", "ii", "ia", "ib", "iia", "iib", "iic"), 0.0),
@@ -52,8 +54,8 @@ class ClinicalBlock(OmicsBlock):
             Column("ici_target", "target of the planned drug", "PD1, PDL1, CTLA4, PD1+CTLA4", example="PD1"),
         ),
         (
-            Feature("age", "years", "age at the start of treatment"),
-            Feature("male", "0/1", "sex: 1 male, 0 female"),
+            Feature("age", "years", "age at the start of treatment", "10.1158/1078-0432.CCR-18-1116"),
+            Feature("male", "0/1", "sex: 1 male, 0 female", "10.1016/S1470-2045(18)30261-4"),
             Feature("stage", "0-4", "0 I-II, 1 III, 2 M1a, 3 M1b, 4 M1c", "10.1200/JCO.2009.23.4799", -1),
             Feature("ecog", "0-4", "ECOG performance status", "PMID:7165009", -1),
             Feature(
@@ -64,8 +66,8 @@ class ClinicalBlock(OmicsBlock):
                 -1,
                 "log2",
             ),
-            Feature("prior_ici", "0/1", "an earlier checkpoint inhibitor"),
-            Feature("prior_treatment", "0/1", "any earlier systemic treatment"),
+            Feature("prior_ici", "0/1", "an earlier checkpoint inhibitor", "10.1001/jama.2016.4059"),
+            Feature("prior_treatment", "0/1", "any earlier systemic treatment", "10.1001/jama.2016.4059"),
             Feature("anti_ctla4_only", "0/1", "the planned drug is anti-CTLA4 alone", "10.1056/NEJMoa1503093", -1),
         ),
     )
@@ -100,24 +102,13 @@ class ClinicalBlock(OmicsBlock):
             found.append(Problem("THX-D15", where, what, tuple(int(i) for i in np.flatnonzero(odd))))
         where, _ = cohort.column("ldh", self.spec.tables)
         ldh, unit = self.numbers(cohort, "ldh"), self.words(cohort, "ldh_unit")
-        multiple = ldh[unit.str.contains("uln")]
-        if len(multiple) and multiple.median() > 20:
-            found.append(
-                Problem(
-                    "THX-D16",
-                    where,
-                    f"should be in xULN (median 0.5-5); got median {multiple.median():.3g}. If U/L, say so",
-                )
-            )
-        absolute = ldh[~unit.str.contains("uln")]
-        if len(absolute) and absolute.median() < 20:
-            found.append(
-                Problem(
-                    "THX-D16",
-                    where,
-                    f"should be in U/L (median 100-800); got median {absolute.median():.3g}. If xULN, say so",
-                )
-            )
+        multiple = unit.str.contains("uln")
+        for rows, should in (
+            (multiple & (ldh > _ULN_MOST), f"be in xULN (under {_ULN_MOST:g}); if these are U/L, say so in ldh_unit"),
+            (~multiple & (ldh < _LDH_LEAST), f"be in U/L (over {_LDH_LEAST:g}); if these are xULN, say so in ldh_unit"),
+        ):
+            if rows.any():
+                found.append(Problem("THX-D16", where, f"should {should}", tuple(int(i) for i in np.flatnonzero(rows))))
         return found
 
     def measure(self, cohort: Cohort) -> Measured:

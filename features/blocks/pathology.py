@@ -10,7 +10,7 @@ import pandas as pd
 from theracast.checks import Problem
 from theracast.features.base import Measured, OmicsBlock
 from theracast.features.cohort import Cohort
-from theracast.features.scores import set_scores
+from theracast.features.scores import implausible, set_scores
 from theracast.features.spec import BlockSpec, Column, Feature
 
 _PROXY = {"pdl1": ("Target_marker_PDL1",), "til": ("CD8Tcell_sc", "CytoxAct_Rooney")}
@@ -134,7 +134,7 @@ class PathologyBlock(OmicsBlock):
         >>> PathologyBlock().check(c)[0].what
         "needs its score and assay in pdl1_unit, such as '22C3 TPS %'"
         """
-        found = super().check(cohort)
+        found = super().check(cohort) + (implausible(cohort, PROXY_SETS) if self.proxies else [])
         for name in ("pdl1", "til"):
             where, _ = cohort.column(name, self.spec.tables)
             values, kinds = self._stain(cohort, name)
@@ -152,11 +152,16 @@ class PathologyBlock(OmicsBlock):
             above = (values > kinds.map(_TOP)).to_numpy()
             if above.any():
                 found.append(Problem("THX-D14", where, f"is above the top of its scale ({name}_unit)", _rows(above)))
-            percent = values[kinds.isin(["tps", "percent"])].dropna()
-            if len(percent) and percent.max() <= 1 and (percent % 1 != 0).any():
+            in_percent = kinds.isin(["tps", "percent"])
+            percent = values[in_percent].dropna()
+            between = (in_percent & (values > 0) & (values < 1)).to_numpy()
+            if len(percent) > 1 and percent.max() <= 1 and (percent % 1 != 0).any():
                 found.append(
                     Problem("THX-D14", where, "should be in percent (0-100); got fractions (0-1). Multiply by 100")
                 )
+            elif between.any():
+                what = "between 0 and 1 may be a percentage or a fraction: write 0 for under 1 %, or percent (0-100)"
+                found.append(Problem("THX-D14", where, what, _rows(between)))
         return found
 
     def measure(self, cohort: Cohort) -> Measured:

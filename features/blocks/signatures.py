@@ -7,9 +7,10 @@ from typing import ClassVar
 
 import pandas as pd
 
+from theracast.checks import Problem
 from theracast.features.base import Measured, OmicsBlock
 from theracast.features.cohort import Cohort
-from theracast.features.scores import set_scores
+from theracast.features.scores import implausible, set_scores
 from theracast.features.spec import BlockSpec, Column, Feature
 
 _RATIO = "ratio to housekeeping"
@@ -78,6 +79,27 @@ class SignaturesBlock(OmicsBlock):
 
     def __init__(self, min_coverage: float = 0.8) -> None:
         self.min_coverage = min_coverage
+
+    def check(self, cohort: Cohort) -> list[Problem]:
+        """Refuse published set means that cannot be.
+
+        Parameters
+        ----------
+        cohort : Cohort
+            Patients.
+
+        Returns
+        -------
+        list of Problem
+            THX-D05.
+
+        Examples
+        --------
+        >>> c = Cohort.from_tables({"signatures": pd.DataFrame({"Ayers_IFNg18": [-3.0]}, index=["p"])})
+        >>> SignaturesBlock().check(c)[0].code
+        'THX-D05'
+        """
+        return super().check(cohort) + implausible(cohort, list(self.sets.values()))
 
     def measure(self, cohort: Cohort) -> Measured:
         """Score every set in every sample.

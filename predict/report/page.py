@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 import re
-import tempfile
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -17,13 +15,14 @@ import pandas as pd
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from theracast.errors import ModelError, SetupError
+from theracast.errors import ModelError
 from theracast.features.blocks import BLOCKS
 from theracast.models.base import LEVEL
 from theracast.models.estimates import Estimate
 from theracast.models.spec import ResponseSpec
 from theracast.models.validate import MODEL, Validation
 from theracast.predict.explain import Explanation
+from theracast.predict.files import replace_file
 from theracast.predict.records import Prediction, Scores
 from theracast.predict.report.plots import contributions, forest, to_svg
 from theracast.predict.report.printed import PALETTE, Printed, colours, number, readable, signed
@@ -145,7 +144,7 @@ def write_page(html: str, path: str | Path) -> Path:
     html : str
         The page.
     path : str or Path
-        Where; its folder must exist.
+        Where; its folder is made.
 
     Returns
     -------
@@ -159,25 +158,11 @@ def write_page(html: str, path: str | Path) -> Path:
 
     Examples
     --------
+    >>> import tempfile
     >>> write_page("<p>", Path(tempfile.mkdtemp()) / "p.html").read_text()
     '<p>'
     """
-    path = Path(path)
-    scratch = None
-    try:
-        handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:60]}.", suffix=".part")
-        with os.fdopen(handle, "w", encoding="utf-8") as sheet:
-            sheet.write(html)
-            sheet.flush()
-            os.fsync(sheet.fileno())
-        Path(scratch).replace(path)
-    except OSError as error:
-        if scratch:
-            Path(scratch).unlink(missing_ok=True)
-        raise SetupError(
-            "the page cannot be written", where=str(path.parent), got=error.strerror or "", fix="Check folder and disk."
-        ) from error
-    return path
+    return replace_file(path, lambda scratch: scratch.write_text(html, encoding="utf-8"))
 
 
 @cache
@@ -236,7 +221,7 @@ def _doi(text: str) -> str:
 def _patient(p: Prediction, explanation: Explanation | None) -> dict[str, Any]:
     """Gather what is printed of one patient; ``why`` says why there is no explanation."""
     printed = Printed.of(explanation, p.patient_id) if explanation else None
-    gathered = {
+    gathered: dict[str, Any] = {
         "record": p,
         "used": [b for b in p.blocks_used.split(",") if b],
         "missing": [(b, BLOCKS[b].spec.about if b in BLOCKS else "") for b in p.blocks_missing.split(",") if b],

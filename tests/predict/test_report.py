@@ -1,6 +1,5 @@
 """The report: adds up as printed, treats every id as hostile, loads nothing, says what is not known."""
 
-import json
 import re
 from dataclasses import replace
 from html import unescape
@@ -19,32 +18,17 @@ from theracast.models.validate import Validation
 from theracast.predict.predictor import Predictor
 from theracast.predict.report.page import cohort_page, patient_page, write_page
 from theracast.predict.report.plots import contributions, forest, overview, to_png, to_svg
-from theracast.predict.report.printed import Printed, apportion, number
+from theracast.predict.report.printed import Printed, apportion
 
 SPEC = INDICATIONS["melanoma_ici"]
 HOSTILE = "<script>alert(1)</script>\"'><img src=https://evil.example/x onerror=alert(2)>"
 CHROMIUM = Path("/usr/bin/chromium")
-QUIET = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
+QUIET = [f"--disable-{x}" for x in ("gpu", "background-networking", "component-update", "sync")] + ["--no-sandbox"]
 
 
 def row(cohort, model, auc, n=40, note=""):
-    spread = {"auc_lower": auc - 0.1, "auc_upper": auc + 0.1}
-    return {
-        "cohort": cohort,
-        "model": model,
-        "n": n,
-        "R": n // 3,
-        "NR": n - n // 3,
-        "auc": auc,
-        **spread,
-        "note": note,
-    }
+    spread = {"auc": auc, "auc_lower": auc - 0.1, "auc_upper": auc + 0.1}
+    return {"cohort": cohort, "model": model, "n": n, "R": n // 3, "NR": n - n // 3, **spread, "note": note}
 
 
 TABLE = [
@@ -149,10 +133,7 @@ def test_apportion_keeps_total_and_rounds_to_a_neighbour(seed):
     got = apportion(exact, round(exact.sum()))
     assert got.sum() == round(exact.sum())
     assert ((got - exact).abs() < 1).all()
-
-
-def test_apportion_leaves_zeros_alone():
-    assert apportion(pd.Series([0.0, 0.6, -1e-18, 0.6]), 1).tolist() == [0, 1, 0, 0]
+    assert apportion(pd.Series([0.0, 0.6, -1e-18, 0.6]), 1).tolist() == [0, 1, 0, 0]  # nothing stays nothing
 
 
 def test_the_sum_on_the_page_holds(scores):
@@ -186,8 +167,7 @@ def test_patient_page_says_the_answer_and_everything_behind_it(scores):
 
 def test_without_anything_known_of_the_model_its_sections_are_left_out(scores):
     text = words(patient_page(scores, "Pt1", SPEC, {}))
-    assert "cohorts it had not seen" not in text
-    assert "Trained at" not in text
+    assert not re.search("cohorts it had not seen|Trained at", text)
     assert "What it rests on" in text
 
 
@@ -225,10 +205,8 @@ def test_nothing_known_gives_a_page_without_a_number(model):
 
 
 def test_withheld_and_unasked_explanations_say_so(scores):
-    text = words(patient_page(withheld(scores, "Pt1"), "Pt1", SPEC, ABOUT))
-    assert "The explanation is withheld" in text
-    text = words(patient_page(replace(scores, explanation=None), "Pt1", SPEC, ABOUT))
-    assert "No explanation was asked for" in text
+    assert "The explanation is withheld" in words(patient_page(withheld(scores, "Pt1"), "Pt1", SPEC, ABOUT))
+    assert "No explanation was asked for" in words(patient_page(replace(scores, explanation=None), "Pt1", SPEC, ABOUT))
     assert "No explanation was asked for" in words(cohort_page(replace(scores, explanation=None), SPEC, ABOUT))
 
 
@@ -264,8 +242,7 @@ def test_pages_load_nothing_and_are_small(scores):
         assert "default-src 'none'" in html
         assert len(html.encode()) < 2_000_000
         links = re.findall(r'<a [^>]*href="(http[^"]*)"', html)
-        assert len(links) == len(SPEC.references)
-        assert all(link.startswith("https://doi.org/10.") for link in links)
+        assert links == [f"https://doi.org/{r}" for r in SPEC.references]
         ids = re.findall(r'\sid="([^"]+)"', html)
         assert len(ids) == len(set(ids))
 
@@ -322,16 +299,12 @@ def test_contributions_add_up_in_the_figure(scores):
     assert "withheld" in to_svg(contributions(withheld(scores, "Pt10").explanation, "Pt10"), "x")
 
 
-def test_numbers_are_short():
-    assert [number(x) for x in (0.0, -0.5, 12.345, 123456.7)] == ["0", "−0.5", "12.3", "123,457"]
-
-
 def test_writing_replaces_whole_files_or_nothing(tmp_path):
     page = write_page("old", tmp_path / "p.html")
     assert write_page("nëw", page).read_text("utf-8") == "nëw"
     assert [f.name for f in tmp_path.iterdir()] == ["p.html"]
     with pytest.raises(SetupError, match="cannot be written"):
-        write_page("x", tmp_path / "no" / "p.html")
+        write_page("x", page / "p.html")
 
 
 @pytest.fixture(scope="module")
@@ -425,8 +398,3 @@ def contrast(a, b):
 
     high, low = sorted((light(a), light(b)), reverse=True)
     return (high + 0.05) / (low + 0.05)
-
-
-def test_about_survives_json(scores):
-    about = json.loads(json.dumps(ABOUT))
-    assert patient_page(scores, "Pt1", SPEC, about) == patient_page(scores, "Pt1", SPEC, ABOUT)

@@ -1,0 +1,170 @@
+"""The contract of every block: one list of promises, held against each."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+
+from theracast.errors import DataError
+from theracast.features.blocks import BLOCKS
+from theracast.features.cohort import Cohort
+from theracast.features.datasets import load_cohort
+
+
+@pytest.fixture(scope="module")
+def cohort():
+    """Forty real patients with stains, genes and set means, and a made-up rest; the last is known by id alone."""
+    rng = np.random.default_rng(3)
+    real = load_cohort("imvigor210_uc")
+    ids = real.ids[:40]
+    tables = {k: t.loc[t.index.intersection(ids)] for k, t in real.tables.items()}
+    n = len(tables["clinical"])
+    made = {
+        "age": rng.integers(30, 95, n).astype(float),
+        "sex": rng.choice(["M", "female", "unknown"], n),
+        "stage": rng.choice(["III", "M1a", "M1c", "odd"], n),
+        "ecog": rng.integers(0, 3, n),
+        "ldh": rng.uniform(120, 900, n),
+        "prior_treatment": rng.choice(["yes", "no"], n),
+    }
+    full = tables["clinical"].assign(**made)
+    full.loc["nobody"] = np.nan
+    tables["signatures"] = tables["signatures"].iloc[::2]
+    return Cohort.from_tables({**tables, "clinical": full})
+
+
+@pytest.fixture(params=list(BLOCKS))
+def block(request):
+    return BLOCKS[request.param]()
+
+
+def bits(frame):
+    return frame.to_numpy(dtype=np.float64).tobytes()
+
+
+def shuffled(cohort, rng):
+    """The same patients, every table with its rows and columns in another order."""
+    tables = {k: t.iloc[rng.permutation(len(t)), rng.permutation(t.shape[1])] for k, t in cohort.tables.items()}
+    return Cohort.from_tables(tables)
+
+
+def test_clone_and_params(block):
+    again = clone(block)
+    assert again.get_params() == block.get_params()
+    assert type(again) is type(block)
+    for name, value in block.get_params().items():
+        assert block.set_params(**{name: value}).get_params()[name] == value
+
+
+def test_names_out_are_the_columns(block, cohort):
+    out = block.fit_transform(cohort)
+    assert out.columns.tolist() == block.get_feature_names_out().tolist() == list(block.spec.names)
+    assert all(c.startswith(f"{block.spec.name}__") for c in out.columns)
+    assert set(out.dtypes) == {np.dtype("float64")}
+    assert out.index.tolist() == cohort.ids.tolist()
+    assert out.notna().any().any()
+
+
+def test_what_is_said_of_each_column(block):
+    for feature in block.spec.features:
+        assert feature.unit, feature.name
+        assert feature.about, feature.name
+        assert feature.reference.startswith(("10.", "PMID:")), feature.name
+    for column in block.spec.inputs:
+        assert column.about, column.name
+        assert column.example, column.name
+
+
+def test_proxy_and_coverage(block, cohort):
+    measured = block.fit(cohort).measure(cohort)
+    assert measured.proxy.shape == measured.values.shape
+    assert measured.proxy.columns.tolist() == measured.values.columns.tolist()
+    assert not (measured.proxy & measured.values.isna()).any(axis=None)
+    assert measured.coverage.between(0, 1).all()
+    assert set(measured.notes) <= set(cohort.ids)
+
+
+def test_order_of_rows_and_columns_does_not_change_a_bit(block, cohort, rng):
+    other = shuffled(cohort, rng)
+    wanted = block.fit(cohort).transform(cohort)
+    got = clone(block).fit(other).transform(other)
+    assert bits(got.loc[wanted.index]) == bits(wanted)
+
+
+def test_some_patients_get_the_same_rows(block, cohort):
+    crowd = block.fit(cohort).transform(cohort)
+    some = cohort.ids[[20, 3, 11]]
+    assert bits(block.transform(cohort.subset(some))) == bits(crowd.loc[some])
+    for i in cohort.ids[::8]:
+        assert bits(block.transform(cohort.subset([i]))) == bits(crowd.loc[[i]])
+
+
+def test_a_patient_with_every_table_missing(block, cohort):
+    alone = block.fit(cohort).measure(cohort.subset(["nobody"]))
+    assert alone.values.isna().all(axis=None)
+    assert alone.coverage.tolist() == [0.0]
+    nothing = Cohort.from_tables({"other": pd.DataFrame({"x": [1.0]}, index=["p"])})
+    assert block.transform(nothing).isna().all(axis=None)
+    assert clone(block).fit(nothing).transform(cohort).shape[0] == len(cohort)
+
+
+def test_no_patients(block, cohort):
+    assert block.fit(cohort).transform(cohort.subset([])).shape == (0, len(block.spec.features))
+
+
+def test_input_is_not_modified(block, cohort):
+    before = {k: t.copy(deep=True) for k, t in cohort.tables.items()}
+    block.fit(cohort).transform(cohort)
+    for k, t in cohort.tables.items():
+        pd.testing.assert_frame_equal(t, before[k])
+
+
+def test_a_wide_table_gives_the_same(block, cohort):
+    part = cohort.subset(cohort.ids[:6])
+    assert bits(block.fit(cohort).transform(part.wide())) == bits(block.transform(part))
+
+
+def test_refusal_stops_fit_and_transform():
+    wrong = Cohort.from_tables({"clinical": pd.DataFrame({"age": [61, -1]}, index=["a", "b"])})
+    with pytest.raises(DataError, match=r"THX-D15.*rows? 2"):
+        BLOCKS["clinical"]().fit(wrong)
+    with pytest.raises(DataError, match="THX-D15"):
+        BLOCKS["clinical"]().transform(wrong)
+
+
+@pytest.mark.parametrize(
+    ("unit", "value", "place"),
+    [
+        ("SP142 IHC immune cell level 0/1/2+", 0, 1 / 6),
+        ("IC level", 2, 5 / 6),
+        ("TPS %", 1, 1 / 3),
+        ("tumour proportion score %", 50, 2 / 3),
+        ("22C3 CPS", 10, 2 / 3),
+        ("IHC tumour membrane >=1% (0/1)", 1, 2 / 3),
+    ],
+)
+def test_pdl1_is_placed_by_the_cut_points_of_its_assay(unit, value, place):
+    table = pd.DataFrame({"pdl1": [value], "pdl1_unit": [unit]}, index=["p"])
+    got = BLOCKS["pathology"]().fit_transform(Cohort.from_tables({"pathology": table}))
+    assert got.iloc[0, 0] == pytest.approx(place)
+
+
+def test_tmb_by_hand():
+    table = pd.DataFrame(
+        {
+            "tmb": [500.0, 12.0, 24.0, 9.5],
+            "tmb_unit": ["nonsynonymous count (exome)", "mut/Mb", "count (panel)", "mut/Mb (FMOne panel)"],
+            "panel_mb": [np.nan, np.nan, 1.2, 1.1],
+        },
+        index=list("abcd"),
+    )
+    got = BLOCKS["mutations"]().fit_transform(Cohort.from_tables({"mutations": table})).iloc[:, 0]
+    assert got.tolist() == pytest.approx([10.0, 12.0, 20.0, 9.5])
+
+
+def test_unknown_words_are_unknown_and_said():
+    table = pd.DataFrame({"stage": ["m1c", "T4 maybe", "not available"]}, index=list("abc"))
+    measured = BLOCKS["clinical"]().measure(Cohort.from_tables({"clinical": table}))
+    np.testing.assert_array_equal(measured.values["stage"], [4.0, np.nan, np.nan])
+    assert list(measured.notes) == ["b"]
+    assert "T4" not in str(measured.notes)
