@@ -247,6 +247,7 @@ class ResponseModel(ClassifierMixin, BaseEstimator):
         reasons[holds] = (
             f"the evidence does not separate: the interval holds the average response rate {self.fusion_.prior:.0%}"
         )
+        reasons[table.lower.isna().to_numpy()] = "too few studies knew these blocks for an interval"
         core = [b for b in self.spec.core if b in present]
         without = ~present[core].any(axis=1).to_numpy()
         for b, least in self.spec.min_coverage.items():

@@ -28,6 +28,8 @@ class Combiner:
         Log-odds.
     n : int
         Patients it was fitted on.
+    error : float
+        Median jackknife error of the training patients with these blocks, in log-odds.
 
     Examples
     --------
@@ -39,6 +41,7 @@ class Combiner:
     weights: tuple[float, ...]
     intercept: float
     n: int
+    error: float = 0.0
 
 
 def balanced_weights(studies: np.ndarray) -> np.ndarray:
@@ -214,3 +217,30 @@ def recentred(
             )
             out[blocks] = replace(combiner, intercept=combiner.intercept + float(gap.mean()))
     return out
+
+
+def jackknife_variance(estimates: np.ndarray) -> np.ndarray:
+    """Variance of an estimate from what it would have been without each study.
+
+    Parameters
+    ----------
+    estimates : ndarray of float64, shape (n_studies, n_patients)
+        One row per study left out; NaN where that replica could not say.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_patients,)
+        ``(k - 1) / k * sum((estimate - mean)^2)`` over the k replicas that could; NaN below two. Efron 1982,
+        DOI 10.1137/1.9781611970319.
+
+    Examples
+    --------
+    >>> jackknife_variance(np.array([[1.0, 1.0], [3.0, np.nan]])).tolist()
+    [1.0, nan]
+    """
+    known = ~np.isnan(estimates)
+    k = known.sum(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = np.where(known, estimates, 0.0).sum(axis=0) / k
+        squares = np.where(known, (estimates - mean) ** 2, 0.0).sum(axis=0)
+        return np.where(k > 1, (k - 1) / k * squares, np.nan)

@@ -133,7 +133,7 @@ def test_D04_counts(tpm):
 )
 def test_D05_the_wrong_scale(tpm, make, unit):
     message = refused(lambda: cohort_of(make(tpm), unit), "THX-D05")
-    assert "log2(TPM+1)" in message
+    assert "do: " in message
 
 
 @pytest.mark.parametrize("make", [lambda x: (x - x.mean()) / (x.std() + 1e-9), lambda x: x - x.mean()])
@@ -174,7 +174,7 @@ def test_D08_fewer_genes_never_mean_more_coverage_or_fewer_abstentions(predictor
     read = [g for g in genes_of(sets) if g in cohort.tables["expression"].columns]
     order = np.random.default_rng(8).permutation(read)
     coverage, without = [], []
-    for share in np.linspace(0, 1, 21):
+    for share in np.linspace(0, 1, 11):
         lacking = order[: round(share * len(order))]
         tables = {
             "clinical": cohort.tables["clinical"],

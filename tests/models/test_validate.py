@@ -21,7 +21,9 @@ def spied():
     fitted, asked = [], []
     inner = ResponseModel.fit
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ResponseModel, "fit", lambda self, X, y=None: (fitted.append(set(X.studies)), inner(self, X, y))[1])
+        patch.setattr(
+            ResponseModel, "fit", lambda self, X, y=None: (fitted.append(set(X.studies)), inner(self, X, y))[1]
+        )
         found = leave_cohorts_out(ResponseModel(), {n: load_cohort(n) for n in NAMES}, HOLDOUT, asked.append)
     return found, dict(zip(asked, fitted, strict=True))
 

@@ -1,0 +1,160 @@
+import json
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from theracast.errors import DataError, ModelError, UsageError
+from theracast.features.cohort import Cohort
+from theracast.features.datasets import datasets, load_cohort
+from theracast.features.matrix import FeatureMatrix
+from theracast.models.base import ResponseModel
+from theracast.models.storage import save_model
+from theracast.predict.cli import app
+
+COMMANDS = ("demo", "blocks", "indications", "datasets", "build", "train", "score", "report", "models")
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, [str(a) for a in arguments])
+
+
+def printed(*arguments):
+    done = run(*arguments)
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def shell(folder, *arguments):
+    """The command as a user runs it."""
+    return subprocess.run(
+        [sys.executable, "-c", "from theracast.predict.cli import main; main()", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+    )
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("model")
+    cohort = Cohort.concat([load_cohort("liu2019_mel"), load_cohort("riaz2017_mel")])
+    save_model(ResponseModel().fit(cohort), folder)
+    return folder
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(command):
+    assert command in printed("--help")
+    assert "Usage" in printed(command, "--help")
+    assert printed(command, "-h") == printed(command, "--help")
+
+
+def test_no_command_is_forgotten_here():
+    assert {c.name or c.callback.__name__ for c in app.registered_commands} == set(COMMANDS)
+
+
+def test_version():
+    assert printed("--version").strip() == "0.1.0"
+
+
+def test_blocks():
+    assert all(b in printed("blocks") for b in ("clinical", "pathology", "mutations", "signatures"))
+    one = printed("blocks", "mutations")
+    assert "tmb_unit" in one
+    assert "mut/Mb" in one
+
+
+def test_indications():
+    assert "melanoma_ici" in printed("indications")
+    assert "not for" in printed("indications", "melanoma_ici")
+
+
+def test_datasets():
+    listed = printed("datasets")
+    assert all(n[:6] in listed for n in datasets().name)
+
+
+def test_build_writes_a_feature_matrix(tmp_path):
+    printed("build", "riaz2017_mel", "-o", tmp_path / "m.parquet", "--block", "mutations", "--block", "clinical")
+    assert FeatureMatrix.from_parquet(tmp_path / "m.parquet").blocks == ("mutations", "clinical")
+
+
+def test_score_accounts_for_every_row(model, tmp_path):
+    done = printed("score", model, "mgh2022_mel", "-o", tmp_path / "s.parquet")
+    account = json.loads(done.strip().splitlines()[-1])
+    assert account["rows_in"] == 34 == account["scored"] + account["abstained"] + account["rejected"]
+    assert account["output"] == str(tmp_path / "s.parquet")
+    assert len(pd.read_parquet(tmp_path / "s.parquet")) == 34
+
+
+def test_score_of_a_wide_table_keeps_the_rejects(model, tmp_path):
+    (tmp_path / "w.csv").write_text("patient_id,clinical:age\np1,61\np2,-1\n")
+    done = printed("score", model, tmp_path / "w.csv", "-o", tmp_path / "s.parquet")
+    assert "rejected 1: THX-D15" in done
+    assert pd.read_parquet(tmp_path / "s.rejects.parquet").patient_id.tolist() == ["p2"]
+
+
+@pytest.mark.shared
+def test_score_of_an_outside_cohort(model, tmp_path, shared_data):
+    done = printed("score", model, shared_data / "ici" / "roh2017_mel", "-o", tmp_path / "s.parquet")
+    account = json.loads(done.strip().splitlines()[-1])
+    assert account["rows_in"] == 16 == account["scored"] + account["abstained"] + account["rejected"]
+    table = pd.read_parquet(tmp_path / "s.parquet")
+    assert (table.reason[table.decision == "abstain"] != "").all()
+    rejects = tmp_path / "s.rejects.parquet"
+    assert account["rejected"] == (len(pd.read_parquet(rejects)) if rejects.exists() else 0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind"),
+    [
+        (["blocks", "mutation"], UsageError),
+        (["indications", "melanoma"], UsageError),
+        (["build", "liu2019", "-o", "x.parquet"], UsageError),
+        (["build", "riaz2017_mel", "-o", "x.parquet", "--block", "rna"], UsageError),
+        (["build", "riaz2017_mel", "-o", "x.parquet", "--unit", "TPM"], UsageError),
+        (["train", "none.yaml"], UsageError),
+        (["score", "none", "riaz2017_mel", "-o", "x.parquet"], ModelError),
+        (["score", "models:/m@champion", "riaz2017_mel", "-o", "x.parquet"], ModelError),
+        (["models"], ModelError),
+        (["score", "none", "./none.csv", "-o", "x.parquet"], DataError),
+    ],
+)
+def test_wrong_calls_are_errors_made_on_purpose(tmp_path, monkeypatch, arguments, kind):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    done = run(*arguments)
+    assert type(done.exception) is kind, done.exception
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_strict_stops_and_writes_nothing(model, tmp_path):
+    (tmp_path / "w.csv").write_text("patient_id,clinical:age\np1,61\np2,-1\n")
+    done = run("score", model, tmp_path / "w.csv", "-o", tmp_path / "s.parquet", "--strict")
+    assert isinstance(done.exception, DataError)
+    assert not (tmp_path / "s.parquet").exists()
+
+
+def test_rubbish_is_one_line_and_an_exit_code(model, tmp_path):
+    (tmp_path / "e.yaml").write_text("indication: melanoma_ici\nlerner: x\n")
+    (tmp_path / "cut.parquet").write_bytes(b"PAR1 cut off")
+    (tmp_path / "no.csv").write_text("name,value\nZZPHI,1\n")
+    (tmp_path / "file").write_text("")
+    cases = {
+        2: [["blocks", "mutation"], ["train", "e.yaml"], ["nonsense"]],
+        3: [["score", model, "cut.parquet", "-o", "s.parquet"], ["score", model, "no.csv", "-o", "s.parquet"]],
+        4: [["score", "nowhere", "mgh2022_mel", "-o", "s.parquet"]],
+        5: [["score", model, "mgh2022_mel", "-o", "file/s.parquet"]],
+    }
+    for code, calls in cases.items():
+        for call in calls:
+            done = shell(tmp_path, *call)
+            assert done.returncode == code, (call, done.stderr)
+            assert "Traceback" not in done.stderr
+            assert "ZZPHI" not in done.stderr + done.stdout
+            if call != ["nonsense"]:
+                assert len(done.stderr.strip().splitlines()) == 1
+                assert done.stderr.startswith("error ")
