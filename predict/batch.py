@@ -34,6 +34,7 @@ def write_scores(scores: Scores, path: str | Path) -> dict[str, int]:
     Examples
     --------
     >>> import tempfile
+    >>> import pandas as pd
     >>> table = pd.DataFrame({"patient_id": ["a"], "decision": ["response"]})
     >>> write_scores(Scores(table, pd.DataFrame({"row": []}), 1), f"{tempfile.mkdtemp()}/s.parquet")["scored"]
     1

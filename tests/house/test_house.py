@@ -36,6 +36,10 @@ MODULES = sorted(
 )
 
 
+#: mlflow, when pyfunc is first imported: any column of any type is what we mean, our own contract checks more.
+pytestmark = pytest.mark.filterwarnings("ignore:(?s).*Any type hint is inferred as AnyType:UserWarning")
+
+
 def as_installed(folder):
     """Copy the rooms as they stand once installed."""
     for file, place in sources():
@@ -204,7 +208,8 @@ def test_no_file_holds_two_rooms():
     "code",
     [
         "import theracast",
-        "import sys; sys.argv = ['theracast', '--help']\nfrom theracast.predict.cli import main\ntry: main()\nexcept SystemExit: pass",
+        "import sys; sys.argv = ['theracast', '--help']\nfrom theracast.predict.cli import main\n"
+        "try: main()\nexcept SystemExit: pass",
     ],
 )
 def test_the_door_opens_lightly(code):
