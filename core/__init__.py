@@ -20,7 +20,7 @@ _FRONT = {
     "BLOCKS": "theracast.features.blocks",
     "Cohort": "theracast.features.cohort",
     "Experiment": "theracast.models.config",
-    "FeatureAssembler": "theracast.features.matrix",
+    "FeatureAssembler": "theracast.features.assembler",
     "FeatureMatrix": "theracast.features.matrix",
     "INDICATIONS": "theracast.models.indications",
     "Predictor": "theracast.predict.predictor",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import importlib.util
 import json
 import pkgutil
@@ -120,9 +121,15 @@ def code_digest() -> str:
     """
     import theracast
 
-    modules = sorted(m.name for m in pkgutil.walk_packages(theracast.__path__, "theracast.") if not m.ispkg)
-    found = {m: importlib.util.find_spec(m) for m in modules}
-    return digest_json({m: sha256_file(s.origin) for m, s in found.items() if s is not None and s.origin})
+    # an editable install keeps the floors in four folders: each is walked by its own path
+    floors = [theracast, *(importlib.import_module(f"theracast.{f}") for f in ("features", "models", "predict"))]
+    files = {}
+    for floor in floors:
+        for module in pkgutil.walk_packages(floor.__path__, f"{floor.__name__}."):
+            spec = importlib.util.find_spec(module.name)
+            if spec is not None and spec.origin:
+                files[module.name] = sha256_file(spec.origin)
+    return digest_json(files)
 
 
 def digest_json(value: Any) -> str:

@@ -8,13 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from theracast.checks import Problem, listed, table_to_numbers
 from theracast.errors import DataError
-from theracast.features.genes import CANONICAL, patients_in_rows, to_canonical, unique_genes
-from theracast.provenance import Source, digest_frame, digest_rows
-
-#: Tables whose columns are genes or gene sets; the others are clinical-style tables.
-EXPRESSION, SIGNATURES = "expression", "signatures"
+from theracast.features.genes import CANONICAL
+from theracast.features.intake import EXPRESSION, keyed_by_patient, take_in
+from theracast.provenance import Source, digest_frame
 
 _RESPONSE = {"r": 1.0, "nr": 0.0, "1": 1.0, "0": 0.0, "1.0": 1.0, "0.0": 0.0, "response": 1.0, "no_response": 0.0}
 
@@ -98,20 +95,7 @@ class Cohort:
         ['p1']
         """
         units = dict(units or {})
-        keyed = {k: _keyed(t, k) for k, t in tables.items() if k != EXPRESSION}
-        unread: dict[str, Problem] = {}
-        if SIGNATURES in keyed:
-            keyed[SIGNATURES] = _numeric(keyed[SIGNATURES], SIGNATURES, unread)
-        if EXPRESSION in tables:
-            known = frozenset().union(*(t.index for t in keyed.values())) if keyed else frozenset()
-            keyed[EXPRESSION] = _expression(tables[EXPRESSION], units, known, unread)
-        keyed = {k: keyed[k] for k in tables}  # the order given is the order kept
-        if not keyed:
-            raise DataError(
-                "no tables", code="THX-D33", where=name, fix="Give at least one table, such as clinical.csv."
-            )
-        _matching(keyed)
-        roster, unique = _roster(keyed, unread)
+        roster, unique = take_in(tables, units, name)
         ids = pd.Index(roster.patient_id[(roster.code == "") & (roster.repeats < 0)], name="patient_id")
         sources = tuple(sources) or tuple(Source(k, "memory", digest_frame(t)) for k, t in unique.items())
         return cls(name, ids, unique, roster, sources, units, pd.Series(name, index=ids, dtype=object))
@@ -153,7 +137,7 @@ class Cohort:
         >>> Cohort.from_wide(pd.DataFrame({"clinical:age": [61.0]}, index=["p1"])).tables["clinical"].columns.tolist()
         ['age']
         """
-        wide = _keyed(wide, "wide table")
+        wide = keyed_by_patient(wide, "wide table")
         split = {c: str(c).split(":", 1) for c in wide.columns if ":" in str(c)}
         if not split and not allow_empty:
             raise DataError(
@@ -360,105 +344,3 @@ def as_cohort(X: Cohort | pd.DataFrame) -> Cohort:
     1
     """
     return X if isinstance(X, Cohort) else Cohort.from_wide(X)
-
-
-def _keyed(table: pd.DataFrame, name: str) -> pd.DataFrame:
-    """Index by patient id as text; every column once."""
-    repeated = table.columns[table.columns.duplicated()]
-    if len(repeated):
-        raise DataError(
-            "columns occur more than once",
-            code="THX-D03",
-            where=name,
-            got=listed(repeated.unique()),
-            fix="Keep one of each.",
-        )
-    if "patient_id" in table.columns:
-        table = table.set_index("patient_id")
-    return table.set_axis(_ids(table), axis=0)
-
-
-def _ids(table: pd.DataFrame) -> pd.Index:
-    return pd.Index(["" if pd.isna(i) else str(i).strip() for i in table.index], name="patient_id", dtype=object)
-
-
-def _numeric(table: pd.DataFrame, name: str, unread: dict[str, Problem]) -> pd.DataFrame:
-    """Read genes or gene sets as numbers; note the patients with a cell that is none."""
-    numbers, problems = table_to_numbers(table, name)
-    for problem in problems:
-        for i in _ids(table)[list(problem.rows)]:
-            unread.setdefault(i, problem)
-    return numbers
-
-
-def _expression(
-    table: pd.DataFrame, units: dict[str, str], known: frozenset[str], unread: dict[str, Problem]
-) -> pd.DataFrame:
-    if "patient_id" in table.columns:
-        table = table.set_index("patient_id")
-    elif "gene" in table.columns:
-        table = table.set_index("gene")
-    table = _numeric(patients_in_rows(table, EXPRESSION, known), EXPRESSION, unread)
-    table = unique_genes(table, EXPRESSION, units.get("duplicate_genes", "refuse"))
-    table = to_canonical(table, units.get(EXPRESSION), EXPRESSION)
-    units[EXPRESSION] = units.get(EXPRESSION) or f"{CANONICAL} (inferred)"
-    return _keyed(table, EXPRESSION)
-
-
-def _matching(keyed: Mapping[str, pd.DataFrame]) -> None:
-    """Refuse tables that share no patient with the first: ids were written in two ways."""
-    names = [k for k, t in keyed.items() if len(t)]
-    for name in names[1:]:
-        here, first = set(keyed[name].index), set(keyed[names[0]].index)
-        if here & first:
-            continue
-        hint = "Use the same ids in every table."
-        for label, rule in (("upper/lower case", str.lower), ("leading zeros", lambda i: i.lstrip("0"))):
-            if {rule(i) for i in here} & {rule(i) for i in first}:
-                hint = f"They would match but for {label}: write them the same way in every table."
-        raise DataError(
-            "no patient id is shared",
-            code="THX-D17",
-            where=f"{name} and {names[0]}",
-            got=f"{len(here)} and {len(first)} ids, none in common",
-            wanted="the same ids in every table",
-            fix=hint,
-        )
-
-
-def _roster(
-    keyed: Mapping[str, pd.DataFrame], unread: Mapping[str, Problem]
-) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
-    """Account for every row: first of its id, identical repeat, or refused."""
-    leading = next(iter(keyed.values()))
-    order = [
-        *leading.index,
-        *(i for i in dict.fromkeys(i for t in keyed.values() for i in t.index) if i not in set(leading.index)),
-    ]
-    conflicting: dict[str, str] = {}
-    for name, table in keyed.items():
-        twice = table[table.index.duplicated(keep=False)]
-        digests = digest_rows(twice) if len(twice) else pd.Series(dtype=object)
-        for i, group in digests.groupby(level=0):
-            if len(set(group)) > 1:
-                conflicting.setdefault(str(i), name)
-    first: dict[str, int] = {}
-    lines = []
-    for row, i in enumerate(order):
-        repeats, code, reason = first.get(i, -1), "", ""
-        if i == "":
-            repeats, code, reason = -1, "THX-D17", "the row has no patient_id"
-        elif i in conflicting:
-            repeats, code, reason = (
-                -1,
-                "THX-D17",
-                f"the patient stands in '{conflicting[i]}' twice with different values",
-            )
-        elif i in unread:
-            repeats, code, reason = -1, unread[i].code, f"{unread[i].where} {unread[i].what}"
-        first.setdefault(i, row)
-        lines.append((i, repeats, code, reason))
-    roster = pd.DataFrame(lines, columns=["patient_id", "repeats", "code", "reason"])
-    drop = {"", *conflicting, *unread}
-    unique = {k: t[~t.index.duplicated() & ~t.index.isin(list(drop))] for k, t in keyed.items()}
-    return roster, unique

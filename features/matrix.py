@@ -1,4 +1,4 @@
-"""FeatureMatrix: what was measured of each patient, with its mask and its lineage; FeatureAssembler makes it."""
+"""FeatureMatrix: what was measured of each patient, with its mask and its lineage."""
 
 from __future__ import annotations
 
@@ -6,21 +6,14 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from sklearn.base import BaseEstimator, TransformerMixin, clone
 
-from theracast.checks import Problem
 from theracast.errors import DataError
-from theracast.features.base import OmicsBlock, refuse
-from theracast.features.blocks import BLOCKS
-from theracast.features.cohort import Cohort, as_cohort
-from theracast.features.spec import Feature
-from theracast.provenance import Lineage, digest_rows
+from theracast.provenance import Lineage
 
 _META = b"theracast"
 
@@ -48,6 +41,7 @@ class FeatureMatrix:
 
     Examples
     --------
+    >>> from theracast.features.assembler import FeatureAssembler
     >>> from theracast.features.datasets import load_cohort
     >>> cohort = load_cohort("riaz2017_mel")
     >>> matrix = FeatureAssembler(["clinical", "mutations"]).fit(cohort).matrix(cohort)
@@ -77,6 +71,7 @@ class FeatureMatrix:
 
         Examples
         --------
+        >>> from theracast.features.assembler import FeatureAssembler
         >>> from theracast.features.datasets import load_cohort
         >>> c = load_cohort("riaz2017_mel")
         >>> int(FeatureAssembler(["mutations"]).fit(c).matrix(c).observed.sum().iloc[0])
@@ -95,6 +90,7 @@ class FeatureMatrix:
 
         Examples
         --------
+        >>> from theracast.features.assembler import FeatureAssembler
         >>> from theracast.features.datasets import load_cohort
         >>> c = load_cohort("riaz2017_mel")
         >>> FeatureAssembler(["mutations"]).fit(c).matrix(c).blocks
@@ -117,6 +113,7 @@ class FeatureMatrix:
 
         Examples
         --------
+        >>> from theracast.features.assembler import FeatureAssembler
         >>> from theracast.features.datasets import load_cohort
         >>> c = load_cohort("riaz2017_mel")
         >>> FeatureAssembler(["clinical", "mutations"]).fit(c).matrix(c).block("mutations").shape
@@ -134,6 +131,7 @@ class FeatureMatrix:
 
         Examples
         --------
+        >>> from theracast.features.assembler import FeatureAssembler
         >>> from theracast.features.datasets import load_cohort
         >>> c = load_cohort("riaz2017_mel")
         >>> int(FeatureAssembler(["mutations"]).fit(c).matrix(c).present()["mutations"].sum())
@@ -156,6 +154,7 @@ class FeatureMatrix:
 
         Examples
         --------
+        >>> from theracast.features.assembler import FeatureAssembler
         >>> from theracast.features.datasets import load_cohort
         >>> c = load_cohort("riaz2017_mel")
         >>> len(FeatureAssembler(["mutations"]).fit(c).matrix(c).subset([0, 1]))
@@ -184,6 +183,7 @@ class FeatureMatrix:
 
         Examples
         --------
+        >>> from theracast.features.assembler import FeatureAssembler
         >>> from theracast.features.datasets import load_cohort
         >>> c = load_cohort("riaz2017_mel")
         >>> FeatureAssembler(["mutations"]).fit(c).matrix(c).describe().loc["riaz2017_mel", "n"]
@@ -203,6 +203,7 @@ class FeatureMatrix:
         Examples
         --------
         >>> import tempfile
+        >>> from theracast.features.assembler import FeatureAssembler
         >>> from theracast.features.datasets import load_cohort
         >>> c = load_cohort("riaz2017_mel")
         >>> m = FeatureAssembler(["mutations"]).fit(c).matrix(c)
@@ -266,183 +267,3 @@ class FeatureMatrix:
             frame["meta:digest"].rename(None),
             frame["meta:study"].rename(None),
         )
-
-
-class FeatureAssembler(TransformerMixin, BaseEstimator):
-    """Fit blocks on a cohort; give one patient the features that a crowd would have.
-
-    Parameters
-    ----------
-    blocks : sequence of str or OmicsBlock
-        Names in `theracast.features.blocks.BLOCKS`, or configured blocks.
-
-    Attributes
-    ----------
-    blocks_ : list of OmicsBlock
-        The fitted blocks.
-
-    Examples
-    --------
-    >>> from theracast.features.datasets import load_cohort
-    >>> assembler = FeatureAssembler(["clinical", "mutations"]).set_output(transform="pandas")
-    >>> assembler.fit_transform(load_cohort("riaz2017_mel")).shape
-    (51, 9)
-    """
-
-    def __init__(
-        self, blocks: Sequence[str | OmicsBlock] = ("clinical", "pathology", "mutations", "signatures")
-    ) -> None:
-        self.blocks = blocks
-
-    def fit(self, X: Cohort | pd.DataFrame, y: object = None) -> Self:
-        """Fit every block.
-
-        Parameters
-        ----------
-        X : Cohort or wide DataFrame
-            Training patients.
-        y : ignored
-            For scikit-learn.
-
-        Returns
-        -------
-        self
-            Fitted.
-
-        Examples
-        --------
-        >>> from theracast.features.datasets import load_cohort
-        >>> len(FeatureAssembler(["mutations"]).fit(load_cohort("riaz2017_mel")).blocks_)
-        1
-        """
-        cohort = as_cohort(X)
-        self.blocks_ = [(BLOCKS[b]() if isinstance(b, str) else clone(b)).fit(cohort) for b in self.blocks]
-        return self
-
-    def transform(self, X: Cohort | pd.DataFrame) -> pd.DataFrame:
-        """Compute every block's features.
-
-        Parameters
-        ----------
-        X : Cohort or wide DataFrame
-            Patients.
-
-        Returns
-        -------
-        DataFrame of float64, shape (n_patients, n_features)
-            NaN is not known.
-
-        Examples
-        --------
-        >>> from theracast.features.datasets import load_cohort
-        >>> FeatureAssembler(["mutations"]).fit_transform(load_cohort("riaz2017_mel")).columns.tolist()
-        ['mutations__tmb']
-        """
-        return self.matrix(X).values
-
-    def check(self, X: Cohort | pd.DataFrame) -> list[Problem]:
-        """List what every block finds implausible.
-
-        Parameters
-        ----------
-        X : Cohort or wide DataFrame
-            Patients.
-
-        Returns
-        -------
-        list of Problem
-            Block after block.
-
-        Examples
-        --------
-        >>> from theracast.features.datasets import load_cohort
-        >>> FeatureAssembler(["mutations"]).fit(load_cohort("riaz2017_mel")).check(load_cohort("hugo2016_mel"))
-        []
-        """
-        cohort = as_cohort(X)
-        return [problem for block in self.blocks_ for problem in block.check(cohort)]
-
-    def matrix(self, X: Cohort | pd.DataFrame) -> FeatureMatrix:
-        """Compute features with masks, lineage, notes and digests.
-
-        Parameters
-        ----------
-        X : Cohort or wide DataFrame
-            Patients.
-
-        Returns
-        -------
-        FeatureMatrix
-            Rows as in the cohort.
-
-        Raises
-        ------
-        DataError
-            When a value is implausible.
-
-        Examples
-        --------
-        >>> from theracast.features.datasets import load_cohort
-        >>> c = load_cohort("imvigor210_uc")
-        >>> FeatureAssembler(["pathology"]).fit(c).matrix(c).lineage["pathology__pdl1"].kind
-        'mixed'
-        """
-        cohort = as_cohort(X)
-        refuse(self.check(cohort))
-        measured = {b.spec.name: b.measure(cohort) for b in self.blocks_}
-        values = pd.concat([m.values.add_prefix(f"{n}__") for n, m in measured.items()], axis=1)
-        proxy = pd.concat([m.proxy.add_prefix(f"{n}__") for n, m in measured.items()], axis=1)
-        notes: dict[str, list[str]] = {}
-        for m in measured.values():
-            for i, lines in m.notes.items():
-                notes.setdefault(i, []).extend(lines)
-        lineage = {
-            name: _lineage(name, block, feature, values[name], proxy[name], cohort)
-            for block in self.blocks_
-            for name, feature in zip(block.spec.names, block.spec.features, strict=True)
-        }
-        digests = digest_rows(values)
-        coverage = pd.DataFrame({n: m.coverage for n, m in measured.items()})
-        return FeatureMatrix(values, proxy, coverage, lineage, notes, digests, cohort.studies)
-
-    def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
-        """Name the columns of `transform`.
-
-        Parameters
-        ----------
-        input_features : ignored
-            For scikit-learn.
-
-        Returns
-        -------
-        ndarray of str
-            ``<block>__<feature>``.
-
-        Examples
-        --------
-        >>> FeatureAssembler(["mutations"]).get_feature_names_out().tolist()
-        ['mutations__tmb']
-        """
-        blocks = [BLOCKS[b] if isinstance(b, str) else b for b in self.blocks]
-        return np.array([name for b in blocks for name in b.spec.names], dtype=object)
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "blocks_")
-
-
-def _lineage(
-    name: str, block: OmicsBlock, feature: Feature, values: pd.Series, proxy: pd.Series, cohort: Cohort
-) -> Lineage:
-    known, stand_in = values.notna(), proxy & values.notna()
-    kind = (
-        "absent"
-        if not known.any()
-        else "proxy"
-        if stand_in.sum() == known.sum()
-        else "mixed"
-        if stand_in.any()
-        else "measured"
-    )
-    readable = {*block.spec.tables, "expression", "signatures"} if stand_in.any() else set(block.spec.tables)
-    sources = tuple(f"{s.name}:{s.sha256[:12]}" for s in cohort.sources if s.name in readable | {"wide"})
-    return Lineage(name, block.spec.name, feature.unit, feature.about, feature.reference, kind, sources)

@@ -13,9 +13,10 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from theracast.errors import DataError
+from theracast.features.assembler import FeatureAssembler
 from theracast.features.blocks import BLOCKS
 from theracast.features.cohort import Cohort, as_cohort
-from theracast.features.matrix import FeatureAssembler, FeatureMatrix
+from theracast.features.matrix import FeatureMatrix
 from theracast.models.fusion import Fusion
 from theracast.models.indications import INDICATIONS
 from theracast.models.spec import ResponseSpec

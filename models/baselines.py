@@ -41,7 +41,7 @@ def baseline_predictions(train: FeatureMatrix, y: np.ndarray, test: FeatureMatri
     Examples
     --------
     >>> from theracast.features.datasets import load_cohort
-    >>> from theracast.features.matrix import FeatureAssembler
+    >>> from theracast.features.assembler import FeatureAssembler
     >>> a, b = load_cohort("liu2019_mel"), load_cohort("riaz2017_mel")
     >>> assembler = FeatureAssembler(["pathology"]).fit(a)
     >>> known = a.response.notna().to_numpy()

@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as student
 from sklearn.model_selection import StratifiedKFold
+from threadpoolctl import threadpool_limits
 
 from theracast.errors import DataError
 from theracast.features.matrix import FeatureMatrix
@@ -96,6 +97,12 @@ class Fusion:
                 "one class only", code="THX-D24", got=f"{len(y)} patients", wanted="responders and non-responders"
             )
         self.prior = float(np.average(y, weights=balanced_weights(matrix.studies.to_numpy())))
+        # a few hundred rows by ten: BLAS threads would spend their time waiting for each other
+        with threadpool_limits(limits=1, user_api="blas"):
+            self._fit(matrix, y)
+        return self
+
+    def _fit(self, matrix: FeatureMatrix, y: np.ndarray) -> None:
         folds = _folds(matrix.studies.to_numpy(), y)
         everything = np.ones(len(y), dtype=bool)
         self.experts = self._experts(matrix, y, everything)
@@ -115,7 +122,6 @@ class Fusion:
         for blocks, combiner in self.combiners.items():
             mine = margins[list(blocks)].notna().all(axis=1).to_numpy()
             self.combiners[blocks] = replace(combiner, error=float(np.nanmedian(typical[mine])))
-        return self
 
     def margin(self, matrix: FeatureMatrix) -> np.ndarray:
         """Log-odds of response from the blocks each patient has.

@@ -8,6 +8,27 @@ from collections.abc import Iterator, Sequence
 SAME_PATIENTS = (("ravi2023_nsclc", "loris_ravi_nsclc"), ("loris_chowell_train_pan", "loris_chowell_test_pan"))
 
 
+def family(cohort: str) -> frozenset[str]:
+    """Name the data sets that hold patients of a cohort.
+
+    Parameters
+    ----------
+    cohort : str
+        Name.
+
+    Returns
+    -------
+    frozenset of str
+        The cohort itself, and any twin.
+
+    Examples
+    --------
+    >>> sorted(family("ravi2023_nsclc")), sorted(family("a"))
+    (['loris_ravi_nsclc', 'ravi2023_nsclc'], ['a'])
+    """
+    return next((frozenset(f) for f in SAME_PATIENTS if cohort in f), frozenset({cohort}))
+
+
 def leave_one_cohort_out(cohorts: Sequence[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Pair each cohort with those that may train a model for it.
 
@@ -27,5 +48,4 @@ def leave_one_cohort_out(cohorts: Sequence[str]) -> Iterator[tuple[str, tuple[st
     ('a',)
     """
     for left_out in cohorts:
-        family = next((set(f) for f in SAME_PATIENTS if left_out in f), {left_out})
-        yield left_out, tuple(c for c in cohorts if c not in family)
+        yield left_out, tuple(c for c in cohorts if c not in family(left_out))

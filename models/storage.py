@@ -11,8 +11,8 @@ import numpy as np
 
 import theracast
 from theracast.errors import ModelError
+from theracast.features.assembler import FeatureAssembler
 from theracast.features.blocks import BLOCKS
-from theracast.features.matrix import FeatureAssembler
 from theracast.models.base import ResponseModel
 from theracast.models.fusion import Fusion
 from theracast.provenance import digest_json, sha256_file

@@ -11,6 +11,7 @@ from theracast.features.datasets import dataset_path, load_cohort
 from theracast.features.readers import cohort_sources
 from theracast.models.base import ResponseModel
 from theracast.models.config import Experiment
+from theracast.models.splits import family
 from theracast.models.validate import Validation, leave_cohorts_out
 from theracast.provenance import digest_json
 
@@ -113,7 +114,8 @@ def train(experiment: Experiment, progress: Callable[[str], None] = lambda step:
     >>> train(small).validation.mean.model.tolist()
     ['theracast', 'prevalence', 'PD-L1', 'TIL', 'PD-L1 + TIL']
     """
-    both = set(experiment.cohorts) & set(experiment.holdout)
+    held = frozenset().union(*(family(c) for c in experiment.holdout))
+    both = held & set(experiment.cohorts)
     if both or len(experiment.cohorts) < 2:
         raise UsageError(
             f"held out and trained on: {', '.join(sorted(both))}" if both else "too few cohorts to leave one out",

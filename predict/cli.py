@@ -139,8 +139,8 @@ def build(
     unit: Units = None,
 ) -> None:
     """Turn a cohort's tables into a feature matrix with masks and lineage."""
+    from theracast.features.assembler import FeatureAssembler
     from theracast.features.blocks import BLOCKS
-    from theracast.features.matrix import FeatureAssembler
     from theracast.predict.files import replace_file
 
     tables = _cohort(cohort, unit)

@@ -129,7 +129,8 @@ class Predictor:
                 fix="Correct the row, or leave out --strict.",
             )
         usable = cohort.subset(roster.patient_id[(roster.code == "") & (roster.repeats < 0)])
-        matrix = self.model.assembler_.matrix(usable)
+        # checked above, with all rows: a rule about a whole column must not turn when the bad rows are gone
+        matrix = self.model.assembler_.matrix(usable, checked=True)
         table = self.model.respond(matrix).table
         coverage = [c for c in table.columns if c.startswith("coverage_")]
         table["model_uri"], table["model_version"] = self.uri, self.version

@@ -19,14 +19,11 @@ import pandas as pd
 
 import theracast
 from theracast.errors import ModelError
-from theracast.features.blocks import BLOCKS
-from theracast.features.blocks.pathology import PROXY_SETS
-from theracast.features.blocks.signatures import SignaturesBlock
-from theracast.features.scores import HOUSEKEEPING, genes_of
 from theracast.models.config import Experiment
 from theracast.models.storage import save_model
 from theracast.models.train import Training, data_digests
 from theracast.models.validate import Validation
+from theracast.predict.contract import input_columns, input_example
 from theracast.predict.predictor import Predictor
 from theracast.predict.report.plots import forest, to_png
 from theracast.provenance import code_digest, digest_json
@@ -115,40 +112,6 @@ def connect(tracking: str | None = None, create: bool = False) -> tuple[ModuleTy
     return mlflow, uri
 
 
-def input_columns(blocks: tuple[str, ...]) -> dict[str, str]:
-    """List the columns of the wide table that a model reads.
-
-    Parameters
-    ----------
-    blocks : tuple of str
-        Blocks of the model.
-
-    Returns
-    -------
-    dict of str to str
-        ``<table>:<column>`` to its unit.
-
-    Examples
-    --------
-    >>> input_columns(("mutations",))["mutations:tmb"]
-    'mut/Mb or count'
-    """
-    columns = {"patient_id": ""}
-    for b in blocks:
-        spec = BLOCKS[b].spec
-        columns.update(
-            {f"{t}:{c.name}": c.unit for t in spec.tables for c in spec.inputs if not c.name.startswith("<")}
-        )
-    sets = [
-        *(SignaturesBlock.set_names() if "signatures" in blocks else ()),
-        *(PROXY_SETS if "pathology" in blocks else ()),
-    ]
-    if sets:
-        columns.update({f"signatures:{s}": "published set mean" for s in (*sets, HOUSEKEEPING)})
-        columns.update({f"expression:{g}": "log2(TPM+1)" for g in genes_of(sets)})
-    return columns
-
-
 def register(training: Training, *, tracking: str | None = None, promote: bool = True) -> tuple[str, str]:
     """Log a training, register its model, and make it the champion.
 
@@ -203,7 +166,7 @@ def register(training: Training, *, tracking: str | None = None, promote: bool =
             python_model=str(Path(__file__).with_name("pyfunc.py")),
             artifacts={"model": str(folder / "model")},
             signature=_signature(mlflow, model.spec.blocks),
-            input_example=_example(training, tuple(input_columns(model.spec.blocks))),
+            input_example=input_example(model.spec.blocks),
             pip_requirements=[f"theracast=={theracast.__version__}", *(f"{p}=={installed(p)}" for p in _PINNED)],
             metadata={"indication": experiment.indication, "intended_use": model.spec.intended_use},
         )
@@ -402,13 +365,6 @@ def _signature(mlflow: ModuleType, blocks: tuple[str, ...]) -> Any:
     inputs = Schema([ColSpec(AnyType(), name=c, required=False) for c in input_columns(blocks)])
     outputs = Schema([ColSpec(t, name=n) for n, t in {"probability": "double", "decision": "string"}.items()])
     return mlflow.models.ModelSignature(inputs=inputs, outputs=outputs)
-
-
-def _example(training: Training, columns: tuple[str, ...]) -> pd.DataFrame:
-    """Two public patients of the held-out cohort, with the columns that they have."""
-    name = (training.experiment.holdout or training.experiment.cohorts)[0]
-    wide = training.cohorts[name].wide()
-    return wide[[c for c in columns if c in wide]].head(2).dropna(axis=1).astype(object)
 
 
 def _metrics(table: pd.DataFrame, mean: pd.DataFrame) -> dict[str, float]:

@@ -8,10 +8,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from theracast.errors import DataError
+from theracast.features.assembler import FeatureAssembler
 from theracast.features.blocks import BLOCKS
 from theracast.features.cohort import Cohort
 from theracast.features.datasets import load_cohort
-from theracast.features.matrix import FeatureAssembler, FeatureMatrix
+from theracast.features.matrix import FeatureMatrix
 
 
 @pytest.fixture(scope="module")

@@ -66,9 +66,7 @@ def test_random_effects_agrees_with_metafor(case, kind):
 def test_bcg_effects_follow_from_the_published_counts():
     t = table("metrics_bcg.csv")
     treated, control = t["t_pos"] + t["t_neg"], t["c_pos"] + t["c_neg"]
-    np.testing.assert_allclose(
-        np.log(t["t_pos"] / treated / (t["c_pos"] / control)), R["bcg"]["yi"], rtol=1e-12
-    )
+    np.testing.assert_allclose(np.log(t["t_pos"] / treated / (t["c_pos"] / control)), R["bcg"]["yi"], rtol=1e-12)
     variance = 1 / t["t_pos"] - 1 / treated + 1 / t["c_pos"] - 1 / control
     np.testing.assert_allclose(variance, R["bcg"]["vi"], rtol=1e-12)
 

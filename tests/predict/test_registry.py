@@ -8,10 +8,10 @@ from theracast.errors import ModelError
 from theracast.features.datasets import load_cohort
 from theracast.models.config import Experiment
 from theracast.models.train import train
+from theracast.predict.contract import input_columns
 from theracast.predict.registry import (
     champion_of,
     connect,
-    input_columns,
     list_models,
     load_predictor,
     load_validation,

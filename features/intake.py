@@ -1,0 +1,186 @@
+"""Intake: from tables as they were given to tables that agree, with an account of every row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from theracast.checks import Problem, listed, table_to_numbers
+from theracast.errors import DataError
+from theracast.features.genes import CANONICAL, patients_in_rows, to_canonical, unique_genes
+from theracast.provenance import digest_rows
+
+#: Tables whose columns are genes or gene sets; the others are clinical-style tables.
+EXPRESSION, SIGNATURES = "expression", "signatures"
+
+
+def take_in(
+    tables: Mapping[str, pd.DataFrame], units: dict[str, str], name: str
+) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
+    """Bring the tables of a cohort to one form and account for their rows.
+
+    Parameters
+    ----------
+    tables : mapping of str to DataFrame
+        As given by the user; the first leads the order of patients.
+    units : dict of str to str
+        Declared units; the inferred unit of ``expression`` is added.
+    name : str
+        Of the cohort, for messages.
+
+    Returns
+    -------
+    roster : DataFrame
+        One line per row: ``patient_id``, ``repeats``, ``code``, ``reason``.
+    unique : dict of str to DataFrame
+        The tables, indexed by patient id, each usable patient once; expression in log2(TPM+1).
+
+    Raises
+    ------
+    DataError
+        Wrong scale, transposed tables, repeated columns or genes, ids that match nowhere.
+
+    Examples
+    --------
+    >>> roster, unique = take_in({"clinical": pd.DataFrame({"age": [1, 1]}, index=["a", "a"])}, {}, "cohort")
+    >>> roster.repeats.tolist(), len(unique["clinical"])
+    ([-1, 0], 1)
+    """
+    keyed = {k: keyed_by_patient(t, k) for k, t in tables.items() if k != EXPRESSION}
+    unread: dict[str, Problem] = {}
+    if SIGNATURES in keyed:
+        keyed[SIGNATURES] = _numeric(keyed[SIGNATURES], SIGNATURES, unread)
+    if EXPRESSION in tables:
+        known = frozenset().union(*(t.index for t in keyed.values())) if keyed else frozenset()
+        keyed[EXPRESSION] = _expression(tables[EXPRESSION], units, known, unread)
+    keyed = {k: keyed[k] for k in tables}  # the order given is the order kept
+    if not keyed:
+        raise DataError("no tables", code="THX-D33", where=name, fix="Give at least one table, such as clinical.csv.")
+    _matching(keyed)
+    return _roster(keyed, unread)
+
+
+def keyed_by_patient(table: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Index a table by patient id as text, every column once.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Ids in a column ``patient_id`` or in the index.
+    name : str
+        Of the table, for the message.
+
+    Returns
+    -------
+    DataFrame
+        Indexed by ``patient_id``; an unknown id is the empty string.
+
+    Raises
+    ------
+    DataError
+        THX-D03 when a column occurs more than once.
+
+    Examples
+    --------
+    >>> keyed_by_patient(pd.DataFrame({"patient_id": [7], "age": [61]}), "clinical").index.tolist()
+    ['7']
+    """
+    repeated = table.columns[table.columns.duplicated()]
+    if len(repeated):
+        raise DataError(
+            "columns occur more than once",
+            code="THX-D03",
+            where=name,
+            got=listed(repeated.unique()),
+            fix="Keep one of each.",
+        )
+    if "patient_id" in table.columns:
+        table = table.set_index("patient_id")
+    return table.set_axis(_ids(table), axis=0)
+
+
+def _ids(table: pd.DataFrame) -> pd.Index:
+    return pd.Index(["" if pd.isna(i) else str(i).strip() for i in table.index], name="patient_id", dtype=object)
+
+
+def _numeric(table: pd.DataFrame, name: str, unread: dict[str, Problem]) -> pd.DataFrame:
+    """Read genes or gene sets as numbers; note the patients with a cell that is none."""
+    numbers, problems = table_to_numbers(table, name)
+    for problem in problems:
+        for i in _ids(table)[list(problem.rows)]:
+            unread.setdefault(i, problem)
+    return numbers
+
+
+def _expression(
+    table: pd.DataFrame, units: dict[str, str], known: frozenset[str], unread: dict[str, Problem]
+) -> pd.DataFrame:
+    if "patient_id" in table.columns:
+        table = table.set_index("patient_id")
+    elif "gene" in table.columns:
+        table = table.set_index("gene")
+    table = _numeric(patients_in_rows(table, EXPRESSION, known), EXPRESSION, unread)
+    table = unique_genes(table, EXPRESSION, units.get("duplicate_genes", "refuse"))
+    table = to_canonical(table, units.get(EXPRESSION), EXPRESSION)
+    units[EXPRESSION] = units.get(EXPRESSION) or f"{CANONICAL} (inferred)"
+    return keyed_by_patient(table, EXPRESSION)
+
+
+def _matching(keyed: Mapping[str, pd.DataFrame]) -> None:
+    """Refuse tables that share no patient with the first: ids were written in two ways."""
+    names = [k for k, t in keyed.items() if len(t)]
+    for name in names[1:]:
+        here, first = set(keyed[name].index), set(keyed[names[0]].index)
+        if here & first:
+            continue
+        hint = "Use the same ids in every table."
+        for label, rule in (("upper/lower case", str.lower), ("leading zeros", lambda i: i.lstrip("0"))):
+            if {rule(i) for i in here} & {rule(i) for i in first}:
+                hint = f"They would match but for {label}: write them the same way in every table."
+        raise DataError(
+            "no patient id is shared",
+            code="THX-D17",
+            where=f"{name} and {names[0]}",
+            got=f"{len(here)} and {len(first)} ids, none in common",
+            wanted="the same ids in every table",
+            fix=hint,
+        )
+
+
+def _roster(
+    keyed: Mapping[str, pd.DataFrame], unread: Mapping[str, Problem]
+) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
+    """Account for every row: first of its id, identical repeat, or refused."""
+    leading = next(iter(keyed.values()))
+    order = [
+        *leading.index,
+        *(i for i in dict.fromkeys(i for t in keyed.values() for i in t.index) if i not in set(leading.index)),
+    ]
+    conflicting: dict[str, str] = {}
+    for name, table in keyed.items():
+        twice = table[table.index.duplicated(keep=False)]
+        digests = digest_rows(twice) if len(twice) else pd.Series(dtype=object)
+        for i, group in digests.groupby(level=0):
+            if len(set(group)) > 1:
+                conflicting.setdefault(str(i), name)
+    first: dict[str, int] = {}
+    lines = []
+    for row, i in enumerate(order):
+        repeats, code, reason = first.get(i, -1), "", ""
+        if i == "":
+            repeats, code, reason = -1, "THX-D17", "the row has no patient_id"
+        elif i in conflicting:
+            repeats, code, reason = (
+                -1,
+                "THX-D17",
+                f"the patient stands in '{conflicting[i]}' twice with different values",
+            )
+        elif i in unread:
+            repeats, code, reason = -1, unread[i].code, f"{unread[i].where} {unread[i].what}"
+        first.setdefault(i, row)
+        lines.append((i, repeats, code, reason))
+    roster = pd.DataFrame(lines, columns=["patient_id", "repeats", "code", "reason"])
+    drop = {"", *conflicting, *unread}
+    unique = {k: t[~t.index.duplicated() & ~t.index.isin(list(drop))] for k, t in keyed.items()}
+    return roster, unique
