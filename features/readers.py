@@ -164,7 +164,8 @@ def cohort_sources(path: str | Path) -> tuple[Source, ...]:
 
 def _checked_text(path: Path, separator: str) -> tuple[str, list[str]]:
     """Read a text table and its header; refuse what pandas would guess at: a ragged row shifts ids and columns."""
-    why, text, header = "", "", []
+    why, text = "", ""
+    header: list[str] = []
     try:
         text = path.read_bytes().decode("utf-8-sig")
         if "\0" in text:

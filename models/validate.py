@@ -17,8 +17,8 @@ from theracast.features.cohort import Cohort
 from theracast.models.base import ResponseModel
 from theracast.models.baselines import baseline_predictions
 from theracast.models.estimates import Estimate
-from theracast.models.metrics import auc, balanced_accuracy, brier, calibration
-from theracast.models.pooling import pooled_auc
+from theracast.models.metrics import auc, auc_difference, balanced_accuracy, brier, calibration
+from theracast.models.pooling import pooled_auc, random_effects
 from theracast.models.splits import leave_one_cohort_out
 
 #: Name of the model in the tables, beside the baselines.
@@ -41,7 +41,8 @@ class Validation:
         One row per cohort and model: ``n``, ``R``, ``NR``, ``auc``, ``auc_lower``, ``auc_upper``,
         ``balanced_accuracy``, ``brier``, ``calibration_slope`` with interval, and ``note``.
     mean : DataFrame
-        Per model, the random-effects mean AUC with interval, ``tau2`` and the number of cohorts.
+        Per model, the random-effects mean AUC with interval, ``tau2``, the number of cohorts, and the gain of
+        theracast over it.
 
     Examples
     --------
@@ -170,7 +171,8 @@ def mean_table(predictions: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row per model: ``auc``, ``auc_lower``, ``auc_upper``, ``tau2``, ``cohorts``.
+        One row per model: ``auc``, ``auc_lower``, ``auc_upper``, ``tau2``, ``cohorts``, and by how much the AUC of
+        theracast is above it on the same patients: ``gain``, ``gain_lower``, ``gain_upper`` (paired DeLong).
 
     Examples
     --------
@@ -179,15 +181,24 @@ def mean_table(predictions: pd.DataFrame) -> pd.DataFrame:
     >>> mean_table(p).cohorts.tolist()
     [2]
     """
+    models = _models(predictions)
+    parts = [p[p[models].notna().all(axis=1)] for _, p in predictions.groupby("cohort", sort=False)]
+    judged = [(p.y.to_numpy(int), p) for p in parts if p.y.nunique() == 2]
     rows = []
-    for name in _models(predictions):
-        areas = []
-        for _, part in predictions.groupby("cohort", sort=False):
-            common = part[part[_models(part)].notna().all(axis=1)]
-            if common.y.nunique() == 2:
-                areas.append(auc(common.y.to_numpy(int), common[name].to_numpy()))
-        pooled = pooled_auc(areas, modified=True)
-        rows.append({"model": name, **_spread("auc", pooled.mean), "tau2": pooled.tau2, "cohorts": pooled.k})
+    for name in models:
+        pooled = pooled_auc([auc(y, p[name].to_numpy()) for y, p in judged], modified=True)
+        gains = [auc_difference(y, p[MODEL].to_numpy(), p[name].to_numpy()) for y, p in judged]
+        gains = [g for g in gains if g.se > 0]
+        gain = random_effects([g.value for g in gains], [g.se for g in gains], modified=True)
+        rows.append(
+            {
+                "model": name,
+                **_spread("auc", pooled.mean),
+                "tau2": pooled.tau2,
+                "cohorts": pooled.k,
+                **_spread("gain", gain.mean),
+            }
+        )
     return pd.DataFrame(rows)
 
 

@@ -59,17 +59,19 @@ def mean_rows(validation: Validation) -> pd.DataFrame:
     Returns
     -------
     DataFrame of str
-        ``model``, ``mean AUC``, ``cohorts``.
+        ``model``, ``mean AUC``, ``theracast above it`` (paired, on the same patients), ``cohorts``.
 
     Examples
     --------
-    >>> m = pd.DataFrame({"model": ["a"], "auc": [0.6], "auc_lower": [0.5], "auc_upper": [0.7], "cohorts": [3]})
+    >>> m = pd.DataFrame({"model": ["a"], "auc": [0.6], "auc_lower": [0.5], "auc_upper": [0.7], "cohorts": [3],
+    ...                   "gain": [0.1], "gain_lower": [0.0], "gain_upper": [0.2]})
     >>> mean_rows(Validation(pd.DataFrame(), pd.DataFrame(), m))["mean AUC"].tolist()
     ['.60 (.50-.70)']
     """
     mean = validation.mean
     text = [str(_estimate(r, "auc")) if r.model != "prevalence" else ".50 (by definition)" for _, r in mean.iterrows()]
-    return pd.DataFrame({"model": mean.model, "mean AUC": text, "cohorts": mean.cohorts})
+    gain = ["" if r.model == MODEL else str(_estimate(r, "gain")) for _, r in mean.iterrows()]
+    return pd.DataFrame({"model": mean.model, "mean AUC": text, f"{MODEL} above it": gain, "cohorts": mean.cohorts})
 
 
 def markdown(frame: pd.DataFrame) -> str:

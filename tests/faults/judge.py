@@ -39,3 +39,11 @@ def scored(predictor, data):
     known = table.probability.dropna()
     assert known.between(0, 1).all()
     return scores
+
+
+def fates(predictor, table, column, code="THX-D15"):
+    """Score one row per cell; say which were rejected, all with one code."""
+    scores = scored(predictor, table)
+    assert set(scores.rejects.code) <= {code}, scores.rejects
+    assert scores.rejects.reason.str.contains(column, regex=False).all()
+    return (scores.rejects.row.astype(int) - 1).tolist()

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from faults.judge import CANARY, cohort_of, refused, scored
+from faults.judge import CANARY, cohort_of, fates, refused, scored
 
 from theracast.errors import DataError
 from theracast.features.blocks.pathology import PROXY_SETS
@@ -15,14 +15,6 @@ from theracast.features.datasets import load_cohort
 from theracast.features.readers import read_cohort
 from theracast.features.scores import genes_of
 from theracast.models.base import ResponseModel
-
-
-def fates(predictor, table, column, code="THX-D15"):
-    """Score one row per cell; say which were rejected, all with one code."""
-    scores = scored(predictor, table)
-    assert set(scores.rejects.code) <= {code}, scores.rejects
-    assert scores.rejects.reason.str.contains(column, regex=False).all()
-    return (scores.rejects.row.astype(int) - 1).tolist()
 
 
 def wide(**columns):

@@ -1,9 +1,8 @@
 """Wrong files, named by the id of the fault: unreadable, damaged, empty."""
 
-
 import pandas as pd
 import pytest
-from faults.judge import CANARY, refused, scored
+from faults.judge import CANARY, fates, refused, scored
 
 from theracast.features.cohort import Cohort
 from theracast.features.readers import read_cohort
