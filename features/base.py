@@ -101,7 +101,7 @@ class OmicsBlock(TransformerMixin, BaseEstimator):
         --------
         >>> from theracast.features.blocks import BLOCKS
         >>> c = Cohort.from_tables({"mutations": pd.DataFrame({"tmb": [9.0], "tmb_unit": "mut/Mb"}, index=["p"])})
-        >>> BLOCKS["mutations"]().measure(c).values["tmb"].tolist()
+        >>> BLOCKS["mutations"]().fit(c).measure(c).values["tmb"].tolist()
         [9.0]
         """
         raise NotImplementedError
@@ -117,7 +117,7 @@ class OmicsBlock(TransformerMixin, BaseEstimator):
         Examples
         --------
         >>> from theracast.features.blocks import BLOCKS
-        >>> BLOCKS["mutations"]().learn(None)
+        >>> BLOCKS["clinical"]().learn(Cohort.from_tables({"clinical": pd.DataFrame({"age": [61]}, index=["p"])}))
         """
 
     def check(self, cohort: Cohort) -> list[Problem]:

@@ -24,13 +24,22 @@ _MISLABELLED_COUNTS = ("compass real_tmb",)
 class MutationsBlock(OmicsBlock):
     """Tumour mutational burden in mutations per megabase.
 
-    A count becomes a burden through the size of what was sequenced: column ``panel_mb``, or a whole exome. The
-    result of one patient never depends on the others.
+    A count becomes a burden through the size of what was sequenced: column ``panel_mb``, or a whole exome. Then the
+    result of one patient never depends on the others. Counts over unknown territory have no such size; they are
+    refused, or, on request, placed by their rank within the cohort, which needs a cohort.
 
     Parameters
     ----------
     exome_mb : float, default 50
         Size of an exome, in megabases, for counts that say 'exome' and give no ``panel_mb``.
+    sizeless : {"refuse", "rank"}, default "refuse"
+        What to do with counts over unknown territory: refuse the rows, or give each the burden that the training
+        patients have at the same rank (a proxy, and noted as one).
+
+    Attributes
+    ----------
+    quantiles_ : list of float
+        101 quantiles of the burden of the training patients, in mut/Mb; empty when none is known.
 
     Examples
     --------
@@ -61,8 +70,28 @@ class MutationsBlock(OmicsBlock):
         ),
     )
 
-    def __init__(self, exome_mb: float = EXOME_MB) -> None:
-        self.exome_mb = exome_mb
+    def __init__(self, exome_mb: float = EXOME_MB, sizeless: str = "refuse") -> None:
+        self.exome_mb, self.sizeless = exome_mb, sizeless
+
+    def learn(self, cohort: Cohort) -> None:
+        """Keep the distribution of the burden, on which ranks can be placed.
+
+        Parameters
+        ----------
+        cohort : Cohort
+            Training patients.
+
+        Examples
+        --------
+        >>> c = Cohort.from_tables({"mutations": pd.DataFrame({"tmb": [9.0], "tmb_unit": "mut/Mb"}, index=["p"])})
+        >>> block = MutationsBlock()
+        >>> block.learn(c)
+        >>> block.quantiles_[50]
+        9.0
+        """
+        tmb, kind, size = self._read(cohort)
+        known = tmb.where(kind != "count", tmb / size).dropna()
+        self.quantiles_ = np.quantile(known, np.linspace(0, 1, 101)).tolist() if len(known) else []
 
     def check(self, cohort: Cohort) -> list[Problem]:
         """Refuse burdens without a unit, and counts labelled mut/Mb.
@@ -100,7 +129,7 @@ class MutationsBlock(OmicsBlock):
             rows = tuple(int(i) for i in np.flatnonzero(above))
             found.append(Problem("THX-D16", where, f"should be in mut/Mb (under {_MOST:g}). {fix}", rows))
         sizeless = (tmb.notna() & (kind == "count") & size.isna()).to_numpy()
-        if sizeless.any():
+        if sizeless.any() and self.sizeless == "refuse":
             rows = tuple(int(i) for i in np.flatnonzero(sizeless))
             found.append(
                 Problem("THX-D16", where, "is a count of unknown territory: give panel_mb, or say '(exome)'", rows)
@@ -123,14 +152,19 @@ class MutationsBlock(OmicsBlock):
         Examples
         --------
         >>> c = Cohort.from_tables({"clinical": pd.DataFrame({"tmb": [9.0], "tmb_unit": "mut/Mb"}, index=["p"])})
-        >>> MutationsBlock().measure(c).values["tmb"].tolist()
+        >>> MutationsBlock().fit(c).measure(c).values["tmb"].tolist()
         [9.0]
         """
         tmb, kind, size = self._read(cohort)
         counted = kind == "count"
         values = tmb.where(~counted, tmb / size)
         notes = {i: [f"TMB from a count over {size[i]:g} Mb"] for i in tmb.index[counted & values.notna()]}
-        return Measured.of(pd.DataFrame({"tmb": values}), notes=notes)
+        ranked = tmb.notna() & counted & size.isna()
+        if ranked.any() and self.quantiles_:
+            share = (tmb[ranked].rank() - 0.5) / ranked.sum()
+            values[ranked] = np.interp(share, np.linspace(0, 1, 101), self.quantiles_)
+            notes |= {i: ["TMB placed by its rank within this cohort, not by its size"] for i in tmb.index[ranked]}
+        return Measured.of(pd.DataFrame({"tmb": values}), proxy=pd.DataFrame({"tmb": ranked}), notes=notes)
 
     def _read(self, cohort: Cohort) -> tuple[pd.Series, pd.Series, pd.Series]:
         tmb, size = self.numbers(cohort, "tmb"), self.numbers(cohort, "panel_mb")

@@ -7,6 +7,7 @@ from sklearn.base import clone
 
 from theracast.errors import DataError
 from theracast.features.blocks import BLOCKS
+from theracast.features.blocks.mutations import MutationsBlock
 from theracast.features.cohort import Cohort
 from theracast.features.datasets import load_cohort
 
@@ -168,3 +169,17 @@ def test_unknown_words_are_unknown_and_said():
     np.testing.assert_array_equal(measured.values["stage"], [4.0, np.nan, np.nan])
     assert list(measured.notes) == ["b"]
     assert "T4" not in str(measured.notes)
+
+
+def test_counts_over_unknown_territory_are_refused_or_ranked():
+    def cohort(tmb, unit):
+        return Cohort.from_tables({"mutations": pd.DataFrame({"tmb": tmb, "tmb_unit": unit}, index=list("abc"))})
+
+    known, unknown = cohort([1.0, 5.0, 9.0], "mut/Mb"), cohort([70.0, 300.0, 10.0], "nonsynonymous count")
+    assert MutationsBlock().fit(known).check(unknown)[0].rows == (0, 1, 2)
+    block = MutationsBlock(sizeless="rank").fit(known)
+    measured = block.measure(unknown)
+    assert measured.values["tmb"].rank().tolist() == [2.0, 3.0, 1.0]
+    assert measured.values["tmb"].between(1.0, 9.0).all()
+    assert measured.proxy["tmb"].all()
+    assert "rank" in measured.notes["a"][0]
