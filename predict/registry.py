@@ -31,6 +31,8 @@ from theracast.provenance import code_digest, digest_json
 #: The file that MLflow itself uses in a folder, so that ``mlflow ui`` there shows the same runs.
 STORE = "mlflow.db"
 CHAMPION = "champion"
+#: Read before mlflow writes its own choice into the same variable.
+_USERS_REGISTRY = os.environ.get("MLFLOW_REGISTRY_URI")
 _PINNED = ("numpy", "pandas", "scipy", "scikit-learn", "xgboost", "numba", "mlflow")
 
 
@@ -108,7 +110,7 @@ def connect(tracking: str | None = None, create: bool = False) -> tuple[ModuleTy
     for noisy in ("mlflow", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     mlflow.set_tracking_uri(uri)
-    mlflow.set_registry_uri(os.environ.get("MLFLOW_REGISTRY_URI", uri))
+    mlflow.set_registry_uri(_USERS_REGISTRY or uri)
     return mlflow, uri
 
 
