@@ -1,10 +1,13 @@
 """The one place that spells numba's options.
 
-``NUMBA_DISABLE_JIT=1`` runs every kernel as plain Python (debugging, coverage); ``NUMBA_NUM_THREADS`` caps the threads.
+``NUMBA_DISABLE_JIT=1`` runs every kernel as plain Python (debugging, coverage). ``NUMBA_NUM_THREADS``, or where that is
+not set ``OMP_NUM_THREADS``, caps the threads. Kernels run on numba's TBB layer where it is installed: it is the one that
+survives both fork (Spark workers, multiprocessing) and calls from several threads (servers).
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -13,12 +16,18 @@ import numba
 #: No `nnan`, no `ninf`: omics is full of NaN, and full fast-math deletes the code that skips it.
 FLAGS = {"nsz", "arcp", "contract", "afn", "reassoc"}
 
+_cap = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
+if "NUMBA_NUM_THREADS" not in os.environ and _cap.isdecimal():
+    numba.config.NUMBA_NUM_THREADS = max(1, min(int(_cap), numba.config.NUMBA_NUM_THREADS))
+
 
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a kernel: parallel, cached on disk where that is possible.
 
     numba finds no place for a cache when the package runs from a zip file or a read-only folder and raises at
-    import; there the kernel is compiled anew in each process.
+    import; there the kernel is compiled anew in each process. A cache remembers the name of its module, and one
+    written under another name (``core.kernels`` for ``theracast.kernels``) would break every later import: only
+    modules under their installed name are cached.
 
     Parameters
     ----------
@@ -35,16 +44,65 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     >>> import numpy as np
     >>> from numba import prange
     >>> @kernel
-    ... def total(values):
-    ...     out = 0.0
+    ... def doubled(values):
+    ...     out = np.empty(values.size)
     ...     for i in prange(values.size):
-    ...         out += values[i]
+    ...         out[i] = 2 * values[i]
     ...     return out
-    >>> float(total(np.array([1.0, 2.0])))
-    3.0
+    >>> doubled(np.array([1.0, 2.0])).tolist()
+    [2.0, 4.0]
     """
-    options = {"parallel": True, "nogil": True, "fastmath": FLAGS, "error_model": "numpy"}
+    return compiled(function, parallel=True)
+
+
+def helper(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile a small function that kernels call for one row: serial, inlined by the compiler.
+
+    Parameters
+    ----------
+    function : callable
+        A function of scalars and arrays.
+
+    Returns
+    -------
+    callable
+        The compiled function, same signature.
+
+    Examples
+    --------
+    >>> @helper
+    ... def half(x):
+    ...     return x / 2
+    >>> half(3.0)
+    1.5
+    """
+    return compiled(function, parallel=False)
+
+
+def compiled(function: Callable[..., Any], parallel: bool) -> Callable[..., Any]:
+    """Compile with the house's flags; the cache falls back where none can be written.
+
+    Parameters
+    ----------
+    function : callable
+        What to compile.
+    parallel : bool
+        Whether ``prange`` runs on several threads.
+
+    Returns
+    -------
+    callable
+        Compiled at its first call, never at import.
+
+    Examples
+    --------
+    >>> compiled(lambda x: x + 1, parallel=False)(1)
+    2
+    """
+    options: dict[str, Any] = {"parallel": parallel, "nogil": True, "fastmath": FLAGS, "error_model": "numpy"}
+    if not function.__module__.startswith("theracast."):
+        return numba.njit(**options)(function)
     try:
         return numba.njit(cache=True, **options)(function)
     except RuntimeError:
-        return numba.njit(cache=False, **options)(function)
+        return numba.njit(**options)(function)
