@@ -25,7 +25,7 @@ from theracast.predict.explain import Explanation
 from theracast.predict.files import replace_file
 from theracast.predict.records import Prediction, Scores
 from theracast.predict.report.plots import contributions, forest, to_svg
-from theracast.predict.report.printed import PALETTE, Printed, colours, number, readable, signed
+from theracast.predict.report.printed import PALETTE, Printed, colours, number, readable, signed, value_in
 
 ANSWERS = {
     "response": "Response is likelier than average",
@@ -175,7 +175,7 @@ def _environment() -> Environment:
     env = Environment(
         loader=FunctionLoader(_text), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    env.filters.update(percent=_percent, number=number, readable=readable, signed=signed, doi=_doi)
+    env.filters.update(percent=_percent, number=number, readable=readable, signed=signed, value_in=value_in, doi=_doi)
     return env
 
 

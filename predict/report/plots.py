@@ -22,7 +22,7 @@ from matplotlib.lines import Line2D
 from theracast.models.estimates import Estimate
 from theracast.models.validate import FEW, MODEL, Validation
 from theracast.predict.explain import Explanation
-from theracast.predict.report.printed import PALETTE, Printed, colours, number, readable, signed
+from theracast.predict.report.printed import PALETTE, Printed, colours, number, readable, signed, value_in
 
 #: Legible on white (4.5:1) and on near-black (4.2:1).
 INK = "#767676"
@@ -265,9 +265,11 @@ def _bars(explanation: Explanation, patient_id: str, top: int) -> list[tuple[str
     rest = [f for f in order if f not in shown]
     bars = []
     for f in shown:
-        small = f"{number(explanation.values.loc[patient_id, f])} {explanation.units.get(f, '')}".strip()
+        unit = explanation.units.get(f, "")
+        small = value_in(unit, explanation.values.loc[patient_id, f])
         if not np.isnan(explanation.median.get(f, np.nan)):
-            small += f", median {number(explanation.median[f])}"
+            median = explanation.median[f]
+            small += f", median {value_in(unit, median) if unit == '0/1' else number(median)}"
         if explanation.proxy.loc[patient_id, f]:
             small += ", mRNA proxy"
         bars.append((readable(f), small, colour[f.split("__")[0]], float(printed.features[f])))

@@ -151,6 +151,31 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}".replace("-", "−")
 
 
+def value_in(unit: str, value: float) -> str:
+    """Write a measured value with its unit; a yes or no in words.
+
+    Parameters
+    ----------
+    unit : str
+        Of the feature; ``"0/1"`` is a yes or no.
+    value : float
+        In that unit.
+
+    Returns
+    -------
+    str
+        For people.
+
+    Examples
+    --------
+    >>> value_in("mut/Mb", 9.4), value_in("0/1", 1.0)
+    ('9.4 mut/Mb', 'yes')
+    """
+    if unit == "0/1" and not np.isnan(value):
+        return "yes" if value >= 0.5 else "no"
+    return f"{number(value)} {unit}".strip()
+
+
 def colours(explanation: Explanation) -> dict[str, str]:
     """Give each block its colour.
 
