@@ -1,24 +1,49 @@
 """The one place that spells numba's options.
 
 ``NUMBA_DISABLE_JIT=1`` runs every kernel as plain Python (debugging, coverage). ``NUMBA_NUM_THREADS``, or where that is
-not set ``OMP_NUM_THREADS``, caps the threads. Kernels run on numba's TBB layer where it is installed: it is the one that
-survives both fork (Spark workers, multiprocessing) and calls from several threads (servers).
+not set ``OMP_NUM_THREADS``, caps the threads.
+
+Kernels survive fork (multiprocessing, Spark workers, servers) and calls from several threads at once. numba's first
+choice on Linux, GNU OpenMP, kills every child forked after a kernel ran; its TBB layer needs a library outside numba
+and hangs in a child forked while another thread computes. Its workqueue layer starts afresh in every child but aborts
+when two threads enter it: so kernels run on workqueue, one at a time, and fork waits for the one that runs. A kernel
+uses all threads by itself, so that taking turns costs nothing. Turns are among theracast's kernels only: a process that
+runs another library's parallel numba code in a second thread at the same time should install TBB and set
+``NUMBA_THREADING_LAYER=tbb``. That variable, and ``NUMBA_THREADING_LAYER_PRIORITY``, are obeyed.
 """
 
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import numba
+from numba.core.registry import CPUDispatcher
+from numba.np.ufunc import parallel as threads
 
 #: No `nnan`, no `ninf`: omics is full of NaN, and full fast-math deletes the code that skips it.
 FLAGS = {"nsz", "arcp", "contract", "afn", "reassoc"}
 
 _cap = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
-if "NUMBA_NUM_THREADS" not in os.environ and _cap.isdecimal():
-    numba.config.NUMBA_NUM_THREADS = max(1, min(int(_cap), numba.config.NUMBA_NUM_THREADS))
+if "NUMBA_NUM_THREADS" not in os.environ and _cap.isdecimal() and not threads._is_initialized:
+    # numba copied its number of threads when it was imported: both places must say the same
+    threads.NUM_THREADS = numba.config.NUMBA_NUM_THREADS = max(1, min(int(_cap), threads.NUM_THREADS))
+if not {"NUMBA_THREADING_LAYER", "NUMBA_THREADING_LAYER_PRIORITY"} & set(os.environ):
+    numba.config.THREADING_LAYER_PRIORITY = ["workqueue", "tbb", "omp"]
+
+_turn = threading.RLock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_turn.acquire, after_in_parent=_turn.release, after_in_child=_turn.release)
+
+
+class _InTurn(CPUDispatcher):
+    """A compiled kernel that runs alone."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        with _turn:
+            return super().__call__(*args, **kwargs)
 
 
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -101,8 +126,12 @@ def compiled(function: Callable[..., Any], parallel: bool) -> Callable[..., Any]
     """
     options: dict[str, Any] = {"parallel": parallel, "nogil": True, "fastmath": FLAGS, "error_model": "numpy"}
     if not function.__module__.startswith("theracast."):
-        return numba.njit(**options)(function)
-    try:
-        return numba.njit(cache=True, **options)(function)
-    except RuntimeError:
-        return numba.njit(**options)(function)
+        made = numba.njit(**options)(function)
+    else:
+        try:
+            made = numba.njit(cache=True, **options)(function)
+        except RuntimeError:
+            made = numba.njit(**options)(function)
+    if parallel and isinstance(made, CPUDispatcher):  # not so under NUMBA_DISABLE_JIT
+        made.__class__ = _InTurn
+    return made

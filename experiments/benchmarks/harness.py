@@ -33,6 +33,14 @@ COLUMNS = (
 )
 
 
+class Disagreement(SystemExit):
+    """Ours and the peer differ: a wrong result has no speed."""
+
+    def __init__(self, job: str, text: str) -> None:
+        super().__init__(text)
+        self.job = job
+
+
 def paired(
     job: str,
     size: str,
@@ -51,7 +59,8 @@ def paired(
     Parameters
     ----------
     job, size : str
-        Name of the job, and what was computed.
+        Name of the job, and what was computed; the first number of `size` is the number of samples, which the
+        scaling curves read.
     ours, peer : callable
         No arguments; the result is compared before anything is timed, which also compiles the kernels.
     package : str
@@ -74,7 +83,7 @@ def paired(
     """
     agreement = float(differ(ours(), peer()))
     if not agreement <= tolerance:
-        raise SystemExit(f"{job} {size}: differs from {package} by {agreement:.3g}, more than {tolerance:.3g}")
+        raise Disagreement(job, f"{job} {size}: differs from {package} by {agreement:.3g}, more than {tolerance:.3g}")
     (_, ours_mb), (_, peer_mb) = measured(ours), measured(peer)
     times = [(timed(ours), timed(peer)) for _ in range(pairs)]
     ratios = [p / o for o, p in times]

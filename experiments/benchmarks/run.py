@@ -1,90 +1,122 @@
-"""Time the kernels beside their peers: same process, alternating, median of five pairs, agreement checked first.
+"""Time the kernels beside their peers: same process, alternating, medians of pairs, agreement checked first.
 
-Run: make bench, or make bench JOB=set_means
-Writes results.csv and the table in README.md beside this file.
+Each file of jobs/ is a family of jobs; without a name all of JOBS run. Written beside this file: results.csv (rows of
+jobs that did not run now stay), README.md and scaling.png. A peer that is not installed skips its job.
+
+Run: make bench, or make bench JOB=resample (a family or a job), or make bench JOB="set_means cgm", or
+make bench JOB=compile (what the first call of each kernel costs).
 """
 
 from __future__ import annotations
 
 import argparse
-import statistics
+import importlib.util
+import sys
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-
-from theracast.kernels.enrichment import set_means
-from theracast.predict.tables import markdown
+from compile_cost import main as compile_cost
+from harness import COLUMNS, Disagreement
+from page import write_page
 
 HERE = Path(__file__).parent
-PAIRS = 5
+#: Families, in the order of the table.
+JOBS = (
+    "set_means",
+    "enrichment",
+    "gsva",
+    "impute",
+    "normalise",
+    "information",
+    "dosage",
+    "diversity",
+    "series",
+    "glucose",
+    "resample",
+    "survival",
+    "treeshap",
+    "space",
+)
+Job = Callable[[], list[dict]]
 
 
-def job_set_means() -> list[dict]:
-    """Gene-set means of 300 samples x 20,000 genes x 50 sets, against one numpy call per set."""
-    rng = np.random.default_rng(0)
-    rows = []
-    for samples in (100, 300, 1000):
-        values = rng.gamma(2.0, 2.0, size=(samples, 20_000)).astype(np.float32)  # simulated
-        sets = [rng.choice(20_000, size=size, replace=False) for size in rng.integers(10, 200, size=50)]
-        members = np.concatenate(sets).astype(np.int64)
-        offsets = np.cumsum([0, *(len(s) for s in sets)]).astype(np.int64)
-        ours = partial(set_means, values, members, offsets, 0.8)
-        peer = partial(means_by_numpy, values, sets)
-        rows.append(paired("set_means", f"{samples} x 20k x 50", ours, "numpy", np.__version__, peer))
-    return rows
+def family(name: str) -> dict[str, Job]:
+    """Load the jobs of one family; a missing file or peer is said and skipped."""
+    file = HERE / "jobs" / f"{name}.py"
+    if not file.exists():
+        print(f"{name}: no jobs/{name}.py yet, skipped")
+        return {}
+    spec = importlib.util.spec_from_file_location(f"jobs_{name}", file)
+    if spec is None or spec.loader is None:
+        raise ImportError(file)
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except ModuleNotFoundError as error:
+        print(f"{name}: {error.name} is not installed, skipped (requirements.txt names the peers)")
+        return {}
+    return module.jobs()
 
 
-def means_by_numpy(values: np.ndarray, sets: list[np.ndarray]) -> np.ndarray:
-    """Do what one would write without a kernel."""
-    return np.column_stack([np.nanmean(values[:, genes], axis=1, dtype=np.float64) for genes in sets])
+def chosen(names: list[str]) -> dict[str, Job]:
+    """Find families and jobs by name."""
+    families = {name: family(name) for name in JOBS}
+    every = {job: call for jobs in families.values() for job, call in jobs.items()}
+    found: dict[str, Job] = {}
+    for name in names or JOBS:
+        if name not in JOBS and name not in every:
+            raise SystemExit(f"no job {name!r}; families: {', '.join(JOBS)}; jobs: {', '.join(every)}")
+        found |= families.get(name) or ({name: every[name]} if name in every else {})
+    return found
 
 
-def paired(job: str, size: str, ours: Callable, name: str, version: str, peer: Callable) -> dict:
-    """Alternate both, after checking that they agree."""
-    agreement = float(np.max(np.abs(ours() - peer())))
-    if agreement > 1e-6:
-        raise SystemExit(f"{job} {size}: differs from {name} by {agreement}")
-    times = [(timed(ours), timed(peer)) for _ in range(PAIRS)]
-    ratios = [p / o for o, p in times]
-    return {
-        "job": job,
-        "size": size,
-        "ours_s": round(statistics.median(o for o, _ in times), 5),
-        "peer": name,
-        "peer_version": version,
-        "peer_s": round(statistics.median(p for _, p in times), 5),
-        "ratio": round(statistics.median(ratios), 1),
-        "ratio_min": round(min(ratios), 1),
-        "ratio_max": round(max(ratios), 1),
-        "pairs": PAIRS,
-        "agreement": f"{agreement:.0e}",
-    }
-
-
-def timed(call: Callable) -> float:
-    """Seconds of one call."""
-    begun = time.perf_counter()
-    call()
-    return time.perf_counter() - begun
-
-
-JOBS = {"set_means": job_set_means}
+def merged(old: list[dict], new: list[dict], dropped: set[str]) -> list[dict]:
+    """Put new rows in the place of the old rows of the same jobs; those that failed lose theirs."""
+    order = list(dict.fromkeys(row["job"] for row in [*old, *new]))
+    fresh = {row["job"] for row in new} | dropped
+    return sorted([*(r for r in old if r["job"] not in fresh), *new], key=lambda row: order.index(row["job"]))
 
 
 def main() -> None:
     """Run the jobs named, or all."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("job", nargs="*", choices=[*JOBS, []], help="default: all")
-    jobs = parser.parse_args().job or list(JOBS)
-    results = pd.DataFrame([row for job in jobs for row in JOBS[job]()])
-    results.to_csv(HERE / "results.csv", index=False)
-    head = "# Benchmarks\n\nWritten by `make bench`. Simulated input; one process, alternating. Ratio = peer / ours.\n"
-    (HERE / "README.md").write_text(f"{head}\n{markdown(results)}\n", encoding="utf-8")
-    print(markdown(results))
+    parser.add_argument("job", nargs="*", metavar="JOB", help=f"family or job; families: {', '.join(JOBS)}")
+    parser.add_argument("--page", action="store_true", help="only write README.md and scaling.png from results.csv")
+    asked = parser.parse_args()
+    if asked.job == ["compile"]:
+        return compile_cost()
+    jobs = {} if asked.page else chosen(asked.job)
+    unlisted = sorted({f.stem for f in (HERE / "jobs").glob("*.py")} - set(JOBS))
+    if unlisted:
+        print(f"not in JOBS, never run: {', '.join(unlisted)}")
+    rows: list[dict] = []
+    wrong: list[str] = []
+    dropped: set[str] = set()
+    for i, (name, call) in enumerate(jobs.items(), start=1):
+        print(f"[{i}/{len(jobs)}] {name} ...", end=" ", flush=True)
+        begun = time.perf_counter()
+        try:
+            made = call()
+        except ModuleNotFoundError as error:
+            print(f"{error.name} is not installed, skipped")
+            continue
+        except Disagreement as error:
+            print(f"WRONG: {error}")
+            wrong.append(name)
+            dropped.add(error.job)
+            continue
+        rows += made
+        print(", ".join(f"{r['ratio']}x" for r in made), f"({time.perf_counter() - begun:.0f} s)")
+    file = HERE / "results.csv"
+    old = pd.read_csv(file).to_dict("records") if file.exists() else []
+    results = pd.DataFrame(merged(old, rows, dropped), columns=list(COLUMNS))
+    results.to_csv(file, index=False)
+    write_page(HERE, results)
+    print(f"wrote {file}, README.md and scaling.png")
+    if wrong:
+        sys.exit(f"differ from their peers, so have no speed: {', '.join(wrong)}")
 
 
 if __name__ == "__main__":

@@ -93,7 +93,7 @@ def test_set_means_equals_its_twin(values, sets):
     for needed in (0.0, 0.5, 0.8, 1.0):
         with np.errstate(all="ignore"):
             wanted = twins("enrichment").set_means(values, members, offsets, needed)
-        got = set_means(values, members, offsets, needed)
+            got = set_means(values, members, offsets, needed)
         assert got.dtype == np.float64
         np.testing.assert_allclose(got, wanted, rtol=1e-12, atol=0)
     np.testing.assert_array_equal(values, before)

@@ -1,0 +1,144 @@
+"""The page of the benchmarks: the table, the scaling curves and the cost of compiling, from their CSV files."""
+
+from __future__ import annotations
+
+import math
+import platform
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from harness import threads
+
+COLUMNS = ("job", "size", "ours", "peer", "theirs", "ratio (min-max)", "goal", "differs by", "MB ours / peer")
+_COUNT = re.compile(r"(\d[\d,_]*(?:\.\d+)?)\s*([kM]?)(?![A-Za-z])")
+
+
+def write_page(folder: Path, results: pd.DataFrame) -> None:
+    """Write README.md and scaling.png beside results.csv; compile_cost.csv is added where there is one."""
+    judged = results[results["goal"].notna()]
+    below = judged[judged["ratio"] < judged["goal"]]
+    parts = [
+        "# Benchmarks",
+        "Written by `make bench`; simulated input. Ours and the peer alternate in one process with the same number of "
+        "threads; agreement is checked before anything is timed. Seconds and ratios (peer / ours) are medians over the "
+        "pairs. MB: by how much the process grew at most.",
+        f"This page: {machine()}.",
+        f"**{len(judged) - len(below)} of {len(judged)} rows reach their goal.**"
+        + (f" Below it: {'; '.join(f'{r.job} {r.size} ({r.ratio:g} of {r.goal:g})' for r in below.itertuples())}."
+           if len(below) else ""),
+        table([cells(r) for _, r in results.iterrows()], COLUMNS),
+        "![seconds against samples](scaling.png)",
+    ]  # fmt: skip
+    cost = folder / "compile_cost.csv"
+    if cost.exists():
+        parts += ["## First calls", compile_section(pd.read_csv(cost))]
+    (folder / "README.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    draw(results, folder / "scaling.png")
+
+
+def cells(row: pd.Series) -> list[str]:
+    """Format one row; a lost goal is shouted."""
+    ratio = f"{row['ratio']:g} ({row['ratio_min']:g}-{row['ratio_max']:g})"
+    lost = pd.notna(row["goal"]) and row["ratio"] < row["goal"]
+    goal = "" if pd.isna(row["goal"]) else f"{row['goal']:g}"
+    memory = [("?" if pd.isna(v) else f"{v:.0f}") for v in (row["ours_peak_mb"], row["peer_peak_mb"])]
+    return [
+        str(row["job"]),
+        str(row["size"]),
+        seconds(row["ours_s"]),
+        f"{row['peer']} {row['peer_version']}",
+        seconds(row["peer_s"]),
+        f"**{ratio}**" if lost else ratio,
+        f"**{goal}: BELOW**" if lost else goal,
+        f"{float(row['agreement']):.0e}",
+        " / ".join(memory),
+    ]
+
+
+def seconds(value: float) -> str:
+    """Format a duration with three digits."""
+    return f"{value:.3g} s" if value >= 1 else f"{value * 1e3:.3g} ms" if value >= 1e-3 else f"{value * 1e6:.3g} us"
+
+
+def table(rows: list[list[str]], head: tuple[str, ...]) -> str:
+    """Write a table in Markdown."""
+    return "\n".join("| " + " | ".join(r) + " |" for r in [list(head), ["---"] * len(head), *rows])
+
+
+def machine() -> str:
+    """Name what the figures depend on."""
+    model = next(
+        (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
+        platform.machine(),
+    )
+    from importlib.metadata import version
+
+    return (
+        f"{model}, {threads()} threads, {platform.system()}, Python {platform.python_version()}, "
+        f"numpy {np.__version__}, numba {version('numba')}"
+    )
+
+
+def compile_section(cost: pd.DataFrame) -> str:
+    """Say what the first call of each kernel costs."""
+    every = cost[cost["kernel"] == "all of them"]
+    rows = []
+    for r in cost.itertuples():
+        name = "all of them" if r.kernel == "all of them" else f"{r.module}.{r.kernel}"
+        warm = f"**{r.warm_s:.2f} s: ABOVE**" if r.warm_s > 0.3 and name != "all of them" else f"{r.warm_s:.2f} s"
+        rows.append([name, f"{r.import_s:.2f} s", f"{r.cold_s:.2f} s", warm])
+    head = (
+        "Written by `compile_cost.py`: the kernel's docstring example in a fresh process. Cold compiles into an empty "
+        "cache, warm reads it. Seconds beyond `import numba` and the import of the module; the goal for warm is 0.3 s."
+    )
+    total = f" All {len(cost) - len(every)} kernels in one process: see the last row." if len(every) else ""
+    return f"{head}{total}\n\n" + table(rows, ("kernel", "import of its module", "cold", "warm"))
+
+
+def samples(size: str) -> tuple[float, str]:
+    """Read the number of samples, which is the first number of a size, and the rest of it."""
+    found = _COUNT.search(size)
+    if not found:
+        return math.nan, size
+    number = float(re.sub("[,_]", "", found[1])) * {"": 1, "k": 1e3, "M": 1e6}[found[2]]
+    return number, (size[: found.start()] + "n" + size[found.end() :]).split(" (")[0]
+
+
+def draw(results: pd.DataFrame, file: Path) -> None:
+    """Draw seconds against samples, ours and the peer, a panel per job, both axes logarithmic."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    jobs = list(dict.fromkeys(results["job"]))
+    columns = min(4, max(1, len(jobs)))
+    lines = max(1, math.ceil(len(jobs) / columns))
+    figure, axes = plt.subplots(lines, columns, figsize=(3.4 * columns, 2.8 * lines), squeeze=False, layout="tight")
+    for axis in axes.flat[len(jobs) :]:
+        axis.set_axis_off()
+    for axis, job in zip(axes.flat, jobs, strict=False):
+        part = results[results["job"] == job]
+        part = part.assign(n=[samples(s)[0] for s in part["size"]], rest=[samples(s)[1] for s in part["size"]])
+        slopes = []
+        for i, ((_, peer), curve) in enumerate(part.groupby(["rest", "peer"], sort=False)):
+            line = curve.sort_values("n")
+            style = ["-", "--", ":", "-."][i % 4]
+            axis.plot(
+                line["n"], line["ours_s"], style, color="#0b6e4f", marker="o", ms=3, label="theracast"[: 9 * (i == 0)]
+            )
+            axis.plot(line["n"], line["peer_s"], style, color="#b04a3a", marker="s", ms=3, label=peer.split(":")[0])
+            if len(set(line["n"])) > 1:
+                slopes.append(np.polyfit(np.log(line["n"]), np.log(line["ours_s"]), 1)[0])
+        axis.set(xscale="log", yscale="log")
+        axis.set_title(job + (f"   ours ~ n^{max(slopes):.1f}" if slopes else ""), fontsize=9)
+        axis.tick_params(labelsize=7)
+        axis.grid(alpha=0.3, which="major")
+        handles = {label: h for h, label in zip(*axis.get_legend_handles_labels(), strict=True) if label}
+        axis.legend(handles.values(), handles.keys(), fontsize=7, frameon=False)
+    figure.supxlabel("samples", fontsize=9)
+    figure.supylabel("seconds", fontsize=9)
+    figure.savefig(file, dpi=110, metadata={"Software": None})
+    plt.close(figure)

@@ -1,0 +1,142 @@
+"""Time to an event: Kaplan-Meier, Harrell's concordance, and the Brier score under censoring.
+
+Everywhere ``time`` is the time to event or end of observation in any unit, ``event`` is 1 = happened and 0 = censored.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from theracast.errors import DataError
+from theracast.kernels.survival import concordance_counts
+from theracast.models.estimates import read_columns
+
+
+def kaplan_meier(time: ArrayLike, event: ArrayLike) -> pd.DataFrame:
+    """Kaplan-Meier estimate of survival (10.1080/01621459.1958.10501452).
+
+    Parameters
+    ----------
+    time, event : array-like of shape (n_patients,)
+        See the head of this module.
+
+    Returns
+    -------
+    DataFrame
+        One row per distinct time, ascending, with columns ``at_risk``, ``events``, ``censored`` and ``survival``, the
+        share still free of the event right after that time.
+
+    Raises
+    ------
+    DataError
+        On missing or negative times, unequal lengths, or events other than 0 and 1.
+
+    Examples
+    --------
+    >>> kaplan_meier([1, 2, 2, 3], [1, 1, 0, 1])["survival"].to_dict()
+    {1.0: 0.75, 2.0: 0.5, 3.0: 0.0}
+    """
+    times, happened = _read(time, event)
+    distinct, place = np.unique(times, return_inverse=True)
+    events = np.bincount(place, weights=happened, minlength=distinct.size).astype(np.int64)
+    all_ = np.bincount(place, minlength=distinct.size)
+    at_risk = times.size - np.cumsum(all_) + all_
+    survival = np.cumprod(1 - events / at_risk) if distinct.size else np.zeros(0)
+    columns = {"at_risk": at_risk, "events": events, "censored": all_ - events, "survival": survival}
+    return pd.DataFrame(columns, index=pd.Index(distinct, name="time"))
+
+
+def concordance(time: ArrayLike, event: ArrayLike, risk: ArrayLike) -> float:
+    """Harrell's C: the chance that of two patients the one with the higher risk has the event first.
+
+    Ties in risk count half. Pairs of which nobody knows who went first are left out, as are events at one time; an
+    event counts as before a censoring at the same time.
+
+    Parameters
+    ----------
+    time, event : array-like of shape (n_patients,)
+        See the head of this module.
+    risk : array-like of shape (n_patients,)
+        Higher means an earlier event; in any unit.
+
+    Returns
+    -------
+    float
+        On 0-1, .5 is no skill; NaN when no pair can be compared.
+
+    Raises
+    ------
+    DataError
+        As `kaplan_meier`, and on missing risks.
+
+    Examples
+    --------
+    >>> concordance([2, 5, 9], [1, 1, 0], [0.9, 0.9, 0.1])
+    0.8333333333333334
+    """
+    times, happened, risks = _read(time, event, risk)
+    order = np.argsort(happened, kind="stable")
+    order = order[np.argsort(-times[order], kind="stable")]
+    ranks = np.unique(risks, return_inverse=True)[1].astype(np.int64) + 1
+    right, tied, pairs = concordance_counts(ranks[None, order], times[order], happened[order] == 1)[0]
+    return float((right + tied / 2) / pairs) if pairs else float("nan")
+
+
+def brier_ipcw(time: ArrayLike, event: ArrayLike, survival: ArrayLike, horizon: float) -> float:
+    """Brier score of predicted survival at a horizon, weighted by the inverse probability of being observed.
+
+    Graf 1999 (10.1002/(SICI)1097-0258(19990915/30)18:17/18<2529::AID-SIM274>3.0.CO;2-5): those with the event by the
+    horizon weigh ``1 / G(T-)``, those beyond it ``1 / G(horizon)``, those censored before it 0, with ``G`` the
+    Kaplan-Meier estimate of the censoring of these patients.
+
+    Parameters
+    ----------
+    time, event : array-like of shape (n_patients,)
+        See the head of this module.
+    survival : array-like of shape (n_patients,)
+        Predicted probability to be free of the event at the horizon.
+    horizon : float
+        In the unit of `time`.
+
+    Returns
+    -------
+    float
+        On 0-1 (nearly: weights are estimates), lower is better; NaN when nobody can be judged at the horizon.
+
+    Raises
+    ------
+    DataError
+        As `kaplan_meier`, and on probabilities outside 0-1.
+
+    Examples
+    --------
+    >>> round(brier_ipcw([1, 2, 3, 4], [1, 0, 1, 1], [0.1, 0.8, 0.6, 0.9], 2.5), 5)
+    0.06625
+    """
+    times, happened, _ = _read(time, event, survival)
+    (alive,) = read_columns(p=survival)
+    if not times.size:
+        return float("nan")
+    # at one time events come before censorings: those who had one are no longer at risk of being censored
+    table = kaplan_meier(times, happened)
+    staying = table["at_risk"] - table["events"]
+    observed = np.append(1.0, np.cumprod(1 - table["censored"] / staying.where(staying > 0, 1)))
+    known = table.index.to_numpy()
+    before, late = observed[np.searchsorted(known, times)], observed[np.searchsorted(known, horizon, side="right")]
+    gone, beyond = (times <= horizon) & (happened == 1), times > horizon
+    if not (gone | beyond).any():
+        return float("nan")
+    lost = np.where(gone, alive**2 / before, 0.0) + np.where(beyond, (1 - alive) ** 2 / (late if late > 0 else 1), 0.0)
+    return float(lost.mean())
+
+
+def _read(time: ArrayLike, event: ArrayLike, *others: ArrayLike) -> list[np.ndarray]:
+    named = {f"prediction {i + 1}": o for i, o in enumerate(others)}
+    times, *rest = read_columns(time=time, event=event, **named)
+    if not np.isin(rest[0], (0, 1)).all():
+        raise DataError("holds other values than 0 and 1", where="event")
+    if not ((times >= 0) & np.isfinite(times)).all():
+        raise DataError("holds negative or infinite values", where="time")
+    return [times, *rest]
