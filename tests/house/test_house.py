@@ -1,5 +1,6 @@
 """The house holds: folders, wheel, layers, sizes, doctests, front door."""
 
+import ast
 import doctest
 import importlib
 import importlib.metadata
@@ -192,6 +193,15 @@ def lines(file):
     return len(file.read_text(encoding="utf-8").splitlines())
 
 
+def code_lines(file):
+    """Lines outside docstrings."""
+    text = file.read_text(encoding="utf-8")
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
+    bodies = [node.body[0] for node in ast.walk(ast.parse(text)) if isinstance(node, documented) and node.body]
+    strings = [b for b in bodies if isinstance(b, ast.Expr) and isinstance(getattr(b.value, "value", None), str)]
+    return len(text.splitlines()) - sum(b.end_lineno - b.lineno + 1 for b in strings)
+
+
 def test_no_file_holds_two_rooms():
     everywhere = [
         f
@@ -200,8 +210,8 @@ def test_no_file_holds_two_rooms():
         if "golden" not in f.parts
     ]
     assert {str(f.relative_to(ROOT)): lines(f) for f in everywhere if lines(f) > 400} == {}
-    package = [lines(f) for f, _ in sources() if f.suffix == ".py" and f.name != "__init__.py"]
-    assert median(package) <= 170
+    package = [code_lines(f) for f, _ in sources() if f.suffix == ".py" and f.name != "__init__.py"]
+    assert median(package) <= 120, "docstrings aside: every public function must have a long one"
 
 
 @pytest.mark.parametrize(
