@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-
-from theracast.errors import DataError
-
-#: Ids are data, never paths or SQL: anything that could be either is refused where ids become file names.
-SAFE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 #: Words that mean "not known". 'ND' is not among them: it may mean not detected.
 UNKNOWN = frozenset({"", "na", "n/a", "nan", "not available", "not reported", "unknown"})
@@ -185,39 +180,6 @@ def out_of_range(values: pd.Series, low: float, high: float, where: str, unit: s
     if not outside.any():
         return []
     return [Problem(code, where, f"should be within {low:g}-{high:g} {unit}", _positions(outside))]
-
-
-def require_columns(table: pd.DataFrame, columns: Sequence[str], name: str) -> None:
-    """Refuse a table that lacks columns.
-
-    Parameters
-    ----------
-    table : DataFrame
-        The table.
-    columns : sequence of str
-        What must be there.
-    name : str
-        Name of the table, for the message.
-
-    Raises
-    ------
-    DataError
-        Naming every missing column.
-
-    Examples
-    --------
-    >>> require_columns(pd.DataFrame({"a": []}), ["a"], "clinical")
-    """
-    missing = [c for c in columns if c not in table.columns]
-    if missing:
-        raise DataError(
-            "columns are missing",
-            code="THX-D32",
-            where=name,
-            got=f"{table.shape[1]} columns",
-            wanted=listed(missing),
-            fix="Add them, or rename the columns that hold them.",
-        )
 
 
 def _positions(mask: np.ndarray) -> tuple[int, ...]:

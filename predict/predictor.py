@@ -118,7 +118,7 @@ class Predictor:
         """
         cohort = as_cohort(X)
         problems = self.model.assembler_.check(cohort)
-        _stop(problems, strict)
+        _stop(problems)
         roster = _with_problems(cohort, problems)
         if strict and (roster.code != "").any():
             first = roster[roster.code != ""].iloc[0]
@@ -157,7 +157,7 @@ class Predictor:
         return scores
 
 
-def _stop(problems: list[Problem], strict: bool) -> None:
+def _stop(problems: list[Problem]) -> None:
     whole = [p for p in problems if not p.rows]
     if whole:
         more = f" ({len(whole) - 1} more)" if len(whole) > 1 else ""
