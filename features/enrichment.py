@@ -343,7 +343,7 @@ def _layout(columns: pd.Index, sets: Sets, min_size: int) -> _Layout:
     if not lists or min_size < 1:
         got = "no set" if not lists else f"min_size={min_size}"
         raise UsageError("nothing to score", got=got, wanted="at least one set and one gene", fix="Name sets of genes.")
-    place = {gene: i for i, gene in enumerate(columns)}
+    place = dict(zip(columns.tolist(), range(len(columns)), strict=True))
     members = np.array([place.get(g, -1) for genes in lists.values() for g in genes], dtype=np.int64)
     offsets = np.cumsum([0, *(len(genes) for genes in lists.values())]).astype(np.int64)
     found = np.diff(np.append(0, np.cumsum(members >= 0))[offsets])

@@ -10,7 +10,8 @@ import pandas as pd
 
 from theracast.checks import listed, table_to_numbers
 from theracast.errors import DataError, UsageError
-from theracast.kernels.gsva import bandwidths, descending, exact_levels, normal_table, table_levels, walk
+from theracast.kernels.gsva import bandwidths, exact_levels, normal_table, table_levels, walk
+from theracast.kernels.ranks import sorted_genes
 
 #: R GSVA drops genes whose standard deviation is smaller.
 CONSTANT = 1e-10
@@ -109,7 +110,8 @@ def gsva(
     genes = np.concatenate(lists)
     by_gene = np.argsort(genes, kind="stable")
     starts = np.searchsorted(genes[by_gene], np.arange(values.shape[1] + 1)).astype(np.int64)
-    scores = walk(descending(levels), np.repeat(np.arange(len(sizes)), sizes)[by_gene], starts, sizes, bool(max_diff))
+    order, _ = sorted_genes(np.negative(levels, out=levels))
+    scores = walk(order, np.repeat(np.arange(len(sizes)), sizes)[by_gene], starts, sizes, bool(max_diff))
     scores[:, sizes < min_size] = np.nan
     return pd.DataFrame(scores, index=expression.index, columns=list(sets))
 
@@ -163,6 +165,6 @@ def _complete(expression: pd.DataFrame) -> np.ndarray:
 
 
 def _positions(sets: Mapping[str, Sequence[str]], genes: pd.Index) -> list[np.ndarray]:
-    position = {gene: i for i, gene in enumerate(genes)}
+    position = dict(zip(genes.tolist(), range(len(genes)), strict=True))
     found = (sorted({position[g] for g in members if g in position}) for members in sets.values())
     return [np.array(part, dtype=np.int64) for part in found]

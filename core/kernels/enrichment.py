@@ -9,7 +9,10 @@ from __future__ import annotations
 import numpy as np
 from numba import prange
 
-from theracast.kernels.jit import kernel
+from theracast.kernels.jit import helper, kernel
+
+#: Samples that share their scratch.
+_BLOCK = 8
 
 
 @kernel
@@ -100,30 +103,38 @@ def ssgsea(order: np.ndarray, tied: np.ndarray, members: np.ndarray, offsets: np
     n_sets = offsets.size - 1
     out = np.empty((n_samples, n_sets))
     powers = np.arange(n_genes + 1) ** alpha
-    for i in prange(n_samples):
-        left = np.zeros(n_genes, np.int64)
-        weight = np.empty(n_genes)
-        n, first = 0, 0
-        while n < n_genes and order[i, n] >= 0:
-            n += 1
-        for end in range(1, n + 1):
-            if end == n or not tied[i, end]:  # genes first, ..., end - 1 are tied: their ranks are first + 1, ..., end
-                for p in range(first, end):
-                    weight[order[i, p]] = powers[(first + 1 + end) // 2]
-                    left[order[i, p]] = first + end - p
-                first = end
-        for s in range(n_sets):
-            k, lefts, weights, weighted = 0, 0, 0.0, 0.0
-            for m in range(offsets[s], offsets[s + 1]):
-                gene = members[m]
-                if gene >= 0 and left[gene] > 0:
-                    k += 1
-                    lefts += left[gene]
-                    weights += weight[gene]
-                    weighted += weight[gene] * left[gene]
-            known = 0 < k < n
-            out[i, s] = weighted / weights - (n * (n + 1) // 2 - lefts) / (n - k) if known else np.nan
+    for block in prange((n_samples + _BLOCK - 1) // _BLOCK):
+        left, weight = np.empty(n_genes, np.int32), np.empty(n_genes)
+        for i in range(block * _BLOCK, min(n_samples, (block + 1) * _BLOCK)):
+            n = _weigh(order[i], tied[i], powers, left, weight)
+            for s in range(n_sets):
+                k, lefts, weights, weighted = 0, 0, 0.0, 0.0
+                for m in range(offsets[s], offsets[s + 1]):
+                    gene = members[m]
+                    if gene >= 0 and left[gene] > 0:
+                        k += 1
+                        lefts += left[gene]
+                        weights += weight[gene]
+                        weighted += weight[gene] * left[gene]
+                known = 0 < k < n
+                out[i, s] = weighted / weights - (n * (n + 1) // 2 - lefts) / (n - k) if known else np.nan
     return out
+
+
+@helper
+def _weigh(order: np.ndarray, tied: np.ndarray, powers: np.ndarray, left: np.ndarray, weight: np.ndarray) -> int:
+    """Write for each gene how often it counts, 0 if it was not measured, and its weight; return how many were."""
+    left[:] = 0
+    n, first = 0, 0
+    while n < order.size and order[n] >= 0:
+        n += 1
+    for end in range(1, n + 1):
+        if end == n or not tied[end]:  # genes first, ..., end - 1 are tied: their ranks are first + 1, ..., end
+            for p in range(first, end):
+                weight[order[p]] = powers[(first + 1 + end) // 2]
+                left[order[p]] = first + end - p
+            first = end
+    return n
 
 
 @kernel

@@ -5,7 +5,7 @@ Four steps, one function each::
     widths = bandwidths(values)                       # a quarter of each gene's standard deviation
     levels = table_levels(values, widths, table)      # kernel CDF of each gene at each sample, as R computes it
              exact_levels(values, widths)             # ... or without R's coarse table
-    order  = descending(levels)                       # genes of each sample, most expressed first
+    order  = sorted_genes(-levels)[0]                 # of `ranks`: genes of each sample, most expressed first
     scores = walk(order, sets, starts, sizes, ...)    # random walk down that order
 
 Only the order of the genes reaches the walk, so that a difference in the last bit decides between genes that are
@@ -284,61 +284,6 @@ def _sines(x: np.ndarray, width: float, cosine: np.ndarray, sine: np.ndarray, wo
     x[:] = total
 
 
-def descending(levels: np.ndarray) -> np.ndarray:
-    """Order the genes of each sample from the highest level to the lowest.
-
-    Ties keep the order of the columns and NaN comes last, as R's ``order(decreasing = TRUE)``. The leading bits of a
-    level and the number of its gene are packed into one integer, which numpy sorts; what the leading bits do not
-    decide is put right afterwards. Cost: O(samples x genes log genes); scratch: 64 samples.
-
-    Parameters
-    ----------
-    levels : ndarray of float64, shape (n_samples, n_genes)
-        From `table_levels` or `exact_levels`.
-
-    Returns
-    -------
-    ndarray of int32, shape (n_samples, n_genes)
-        Column of the first gene, of the second, ...
-
-    Examples
-    --------
-    >>> descending(np.array([[1.0, 3.0, 3.0, np.nan, 2.0]])).tolist()
-    [[1, 2, 4, 0, 3]]
-    """
-    out = np.empty(levels.shape, dtype=np.int32)
-    low = np.uint64((1 << max(1, int(levels.shape[1] - 1).bit_length())) - 1)
-    for first in range(0, len(levels), 64):
-        part = np.ascontiguousarray(levels[first : first + 64], dtype=np.float64) + 0.0  # -0.0 ties with 0.0
-        keys = _packed(part, part.view(np.uint64), low)
-        _side_by_side(np.ndarray.sort, [(rows, 1) for rows in np.array_split(keys, get_num_threads())])
-        _unpacked(keys, part, low, out[first : first + 64])
-    return out
-
-
-@kernel
-def _packed(levels: np.ndarray, bits: np.ndarray, low: np.uint64) -> np.ndarray:
-    out = np.empty(bits.shape, dtype=np.uint64)
-    for i in prange(bits.shape[0]):
-        for g in range(bits.shape[1]):
-            falling = bits[i, g] if bits[i, g] >> np.uint64(63) == 1 else bits[i, g] ^ np.uint64(0x7FFFFFFFFFFFFFFF)
-            falling = np.uint64(0xFFFFFFFFFFFFFFFF) if np.isnan(levels[i, g]) else falling
-            out[i, g] = (falling & ~low) | np.uint64(g)
-    return out
-
-
-@kernel
-def _unpacked(keys: np.ndarray, levels: np.ndarray, low: np.uint64, out: np.ndarray) -> None:
-    for i in prange(keys.shape[0]):
-        for p in range(keys.shape[1]):
-            gene = np.int64(keys[i, p] & low)
-            q = p
-            while q > 0 and keys[i, q - 1] & ~low == keys[i, p] & ~low and levels[i, out[i, q - 1]] < levels[i, gene]:
-                out[i, q] = out[i, q - 1]
-                q -= 1
-            out[i, q] = gene
-
-
 @kernel
 def walk(order: np.ndarray, sets: np.ndarray, starts: np.ndarray, sizes: np.ndarray, max_diff: bool) -> np.ndarray:
     """Score sets by a random walk down the ordered genes of each sample.
@@ -350,7 +295,7 @@ def walk(order: np.ndarray, sets: np.ndarray, starts: np.ndarray, sizes: np.ndar
     Parameters
     ----------
     order : ndarray of int32, shape (n_samples, n_genes)
-        From `descending`.
+        Genes of each sample, the highest level first; all of them.
     sets : ndarray of int64, shape (sum of set sizes,)
         The sets of each gene, gene after gene; no set twice for one gene.
     starts : ndarray of int64, shape (n_genes + 1,)

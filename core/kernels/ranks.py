@@ -1,36 +1,35 @@
 """Genes of each sample in the order of their values, and their ranks.
 
-One sort per sample serves every rank-based score. numpy sorts integers about twenty times faster than numba sorts
-anything, and far faster than it finds the sorting order: each value therefore becomes one integer, with a key of the
-same order in the high bits and its column in the low ones. The key of a float32 fits whole. The key of a float64 is
-cut to 48 bits beside 16 bits of column; samples in which the cut merges two different values, and tables of more than
-65,536 genes, are sorted anew by their values. The result is exact either way, and ties keep the order of the columns.
+One sort per sample serves every rank-based score. The sort is a radix sort: a float becomes an integer of the same
+order (Herf 2001, http://stereopsis.com/radix.html), its 33 leading bits and its column share one word, and three
+passes of eleven bits put the words in order, each counting once how many words go where. That takes a third of the
+time of numpy's vectorised sort where AVX-512 is quick, and an eighth where it is slow (AMD Zen 4).
+
+A float32 fits in the 33 bits. Two float64 may share them and differ beyond: few do in one sample, and neighbours that
+stand wrong are swapped afterwards; where that takes too long, the remaining 31 bits are sorted first. The result is
+exact either way, and ties keep the order of the columns.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-
-import numba
 import numpy as np
 from numba import prange
 
-from theracast.kernels.jit import kernel
+from theracast.kernels.jit import helper, kernel
 
-#: Samples that share one buffer of keys.
-_BLOCK = 64
-_NAN = np.uint64(0xFFFFFFFFFFFFFFFF)
-_SIGN32, _ALL32, _SHIFT31, _SHIFT32 = np.uint64(1 << 31), np.uint64(0xFFFFFFFF), np.uint64(31), np.uint64(32)
-_SIGN64, _SHIFT63, _HIGH48 = np.uint64(1 << 63), np.uint64(63), np.uint64(0xFFFFFFFFFFFF0000)
+#: Samples that are made contiguous at a time, where they are not, and those that share their scratch.
+_CHUNK, _BLOCK = 256, 8
+#: Swaps per gene after which sorting the remaining bits is cheaper.
+_PATIENCE = 8
+_COLUMN = np.uint64((1 << 31) - 1)
+_TAKEN, _WIDTH, _DIGIT, _SIGN = np.uint64(31), np.uint64(11), np.uint64(2047), np.uint64(1 << 63)
 
 
 def ranks(values: np.ndarray) -> np.ndarray:
     """Rank the genes within each sample, 1 the lowest; tied genes share the mean of their ranks.
 
     ``rank = #(lower) + (#(equal) + 1) / 2`` over the genes that were measured; equal to ``scipy.stats.rankdata``
-    with ``nan_policy="omit"``. Cost: O(samples x genes log genes), a numpy sort per sample on all threads. Ties:
-    Kendall 1945, DOI 10.1093/biomet/33.3.239.
+    with ``nan_policy="omit"``. Cost: O(samples x genes). Ties: Kendall 1945, DOI 10.1093/biomet/33.3.239.
 
     Parameters
     ----------
@@ -48,16 +47,15 @@ def ranks(values: np.ndarray) -> np.ndarray:
     array([[1.5, 3. , nan, 1.5]])
     """
     out = np.empty(values.shape)
-    for begin, keys, low in _sorted_keys(values):
-        _mean_ranks(keys, low, out[begin : begin + len(keys)])
+    for begin in range(0, len(values), _CHUNK):
+        _ranks(*_with_bits(values[begin : begin + _CHUNK]), out[begin : begin + _CHUNK])
     return out
 
 
 def sorted_genes(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Sort the genes of each sample by value, the lowest first; tied genes stay in the order of their columns.
 
-    Cost: O(samples x genes log genes), a numpy sort per sample on all threads; 5 bytes per value. The key of a float
-    that sorts as an integer: Herf 2001, http://stereopsis.com/radix.html.
+    Cost: O(samples x genes); 5 bytes per value.
 
     Parameters
     ----------
@@ -78,111 +76,142 @@ def sorted_genes(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     (array([[ 0,  3,  1, -1]], dtype=int32), array([[False,  True, False, False]]))
     """
     order, tied = np.empty(values.shape, np.int32), np.empty(values.shape, np.bool_)
-    for begin, keys, low in _sorted_keys(values):
-        _unpack(keys, low, order[begin : begin + len(keys)], tied[begin : begin + len(keys)])
+    for begin in range(0, len(values), _CHUNK):
+        end = begin + _CHUNK
+        _sorted(*_with_bits(values[begin:end]), order[begin:end], tied[begin:end])
     return order, tied
 
 
-def _sorted_keys(values: np.ndarray) -> Iterator[tuple[int, np.ndarray, np.uint64]]:
-    """Yield, block by block, the first sample, the sorted keys, and the mask of the low bits that hold the column."""
-    if values.dtype not in (np.float32, np.float64):
-        values = values.astype(np.float64)
-    single, n_genes = values.dtype == np.float32, values.shape[1]
-    width = 32 if single or n_genes > 1 << 16 else 16
-    low, threads = np.uint64((1 << width) - 1), numba.get_num_threads()
-    with ThreadPoolExecutor(threads) as pool:
-        for begin in range(0, len(values), _BLOCK):
-            block = np.ascontiguousarray(values[begin : begin + _BLOCK])
-            keys = np.empty(block.shape, np.uint64)
-            again: Iterable[int] = range(len(block))
-            if single or width == 16:
-                (_pack32 if single else _pack48)(block, block.view(np.uint32 if single else np.uint64), keys)
-                list(pool.map(_sort, np.array_split(keys, threads)))
-                again = range(0) if single else np.flatnonzero(_merged(keys, block))
-            for i in again:
-                keys[i] = _keys_by_value(block[i], width)
-            yield begin, keys, low
-
-
-def _sort(keys: np.ndarray) -> None:
-    keys.sort(axis=1)
-
-
-def _keys_by_value(row: np.ndarray, width: int) -> np.ndarray:
-    """Return the sorted keys of one sample, the number of the distinct value in place of its bits."""
-    order = np.argsort(row, kind="stable")
-    ascending = row[order]
-    number = np.cumsum(np.append(0, ascending[1:] != ascending[:-1])[: row.size]).astype(np.uint64)
-    keys = (number << np.uint64(width)) | order.astype(np.uint64)
-    keys[np.isnan(ascending)] = _NAN
-    return keys
+def _with_bits(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.uint64]:
+    """Return the values, their bits, and how far to shift the bits to the left."""
+    single = values.dtype == np.float32
+    values = np.ascontiguousarray(values, dtype=np.float32 if single else np.float64)
+    return values, values.view(np.uint32 if single else np.uint64), np.uint64(32 if single else 0)
 
 
 @kernel
-def _pack32(values: np.ndarray, bits: np.ndarray, keys: np.ndarray) -> None:
-    """Write the whole key of a float32 above its column. Negative numbers: all bits flipped; positive: the sign."""
-    for i in prange(values.shape[0]):
-        for g in range(values.shape[1]):
-            if np.isnan(values[i, g]):
-                keys[i, g] = _NAN
-                continue
-            b = np.uint64(bits[i, g]) if values[i, g] != 0 else np.uint64(0)  # -0 is 0
-            b ^= _ALL32 if b >> _SHIFT31 else _SIGN32
-            keys[i, g] = (b << _SHIFT32) | np.uint64(g)
+def _ranks(values: np.ndarray, bits: np.ndarray, shift: np.uint64, out: np.ndarray) -> None:
+    n_samples, n_genes = values.shape
+    for block in prange((n_samples + _BLOCK - 1) // _BLOCK):
+        words, spare, counts = _scratch(n_genes)
+        for i in range(block * _BLOCK, min(n_samples, (block + 1) * _BLOCK)):
+            row = values[i]
+            ordered, n = _sort_sample(row, bits[i], shift, words, spare, counts)
+            if n < n_genes:
+                out[i, :] = np.nan
+            first = 0
+            for p in range(1, n + 1):
+                if p == n or not _equal(row, ordered[p - 1], ordered[p], shift):
+                    for q in range(first, p):
+                        out[i, np.int64(ordered[q] & _COLUMN)] = 0.5 * (first + 1 + p)
+                    first = p
 
 
 @kernel
-def _pack48(values: np.ndarray, bits: np.ndarray, keys: np.ndarray) -> None:
-    """Write the upper 48 bits of the key of a float64 above its column."""
-    for i in prange(values.shape[0]):
-        for g in range(values.shape[1]):
-            if np.isnan(values[i, g]):
-                keys[i, g] = _NAN
-                continue
-            b = np.uint64(bits[i, g]) if values[i, g] != 0 else np.uint64(0)
-            b ^= _NAN if b >> _SHIFT63 else _SIGN64
-            keys[i, g] = (b & _HIGH48) | np.uint64(g)
+def _sorted(values: np.ndarray, bits: np.ndarray, shift: np.uint64, order: np.ndarray, tied: np.ndarray) -> None:
+    n_samples, n_genes = values.shape
+    for block in prange((n_samples + _BLOCK - 1) // _BLOCK):
+        words, spare, counts = _scratch(n_genes)
+        for i in range(block * _BLOCK, min(n_samples, (block + 1) * _BLOCK)):
+            row = values[i]
+            ordered, n = _sort_sample(row, bits[i], shift, words, spare, counts)
+            order[i, n:], tied[i, n:] = -1, False
+            for p in range(n):
+                order[i, p] = np.int32(ordered[p] & _COLUMN)
+                tied[i, p] = p > 0 and _equal(row, ordered[p - 1], ordered[p], shift)
 
 
-@kernel
-def _merged(keys: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Say in which samples two different values share their 48 bits."""
-    low = np.uint64(0xFFFF)
-    out = np.zeros(keys.shape[0], np.bool_)
-    for i in prange(keys.shape[0]):
-        for p in range(1, keys.shape[1]):
-            one, two = keys[i, p - 1], keys[i, p]
-            if two == _NAN:
-                break
-            if (one ^ two) <= low and values[i, np.int64(one & low)] != values[i, np.int64(two & low)]:
-                out[i] = True
-                break
-    return out
+@helper
+def _scratch(n_genes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    return np.empty(n_genes, np.uint64), np.empty(n_genes, np.uint64), np.empty((3, 2048), np.int32)
 
 
-@kernel
-def _mean_ranks(keys: np.ndarray, low: np.uint64, out: np.ndarray) -> None:
-    """Turn sorted keys into ranks, in the order of the columns."""
-    n_genes = keys.shape[1]
-    for i in prange(keys.shape[0]):
-        n = n_genes
-        while n > 0 and keys[i, n - 1] == _NAN:
-            n -= 1
-        if n < n_genes:
-            out[i, :] = np.nan
-        first = 0
-        for p in range(1, n + 1):
-            if p == n or (keys[i, p - 1] ^ keys[i, p]) > low:
-                for q in range(first, p):
-                    out[i, np.int64(keys[i, q] & low)] = 0.5 * (first + 1 + p)
-                first = p
+@helper
+def _equal(row: np.ndarray, one: np.uint64, two: np.uint64, shift: np.uint64) -> bool:
+    """Say whether two words stand for the same value; a float32 is whole in its word."""
+    return (one ^ two) <= _COLUMN and (shift > 0 or row[np.int64(one & _COLUMN)] == row[np.int64(two & _COLUMN)])
 
 
-@kernel
-def _unpack(keys: np.ndarray, low: np.uint64, order: np.ndarray, tied: np.ndarray) -> None:
-    """Turn sorted keys into columns, and say which have the value of the one before."""
-    for i in prange(keys.shape[0]):
-        for p in range(keys.shape[1]):
-            measured = keys[i, p] != _NAN
-            order[i, p] = np.int32(keys[i, p] & low) if measured else np.int32(-1)
-            tied[i, p] = measured and p > 0 and (keys[i, p - 1] ^ keys[i, p]) <= low
+@helper
+def _key(value: float, bits: np.uint64, shift: np.uint64) -> np.uint64:
+    """Return an integer that sorts as the float: negative numbers have all bits flipped, others the sign."""
+    b = np.uint64(bits) << shift if value != 0 else np.uint64(0)  # -0 is 0
+    return b ^ (np.uint64(-np.int64(b >> np.uint64(63))) | _SIGN)
+
+
+@helper
+def _sort_sample(
+    row: np.ndarray, bits: np.ndarray, shift: np.uint64, words: np.ndarray, spare: np.ndarray, counts: np.ndarray
+) -> tuple[np.ndarray, int]:
+    """Return the words of the measured genes in order, and how many there are."""
+    for g in range(row.size):
+        words[g] = (_key(row[g], bits[g], shift) & ~_COLUMN) | np.uint64(g)
+    n = _measured_first(row, words)
+    ordered = _radix(words, spare, n, counts)
+    if shift > 0 or _settled(row, ordered, n):
+        return ordered, n
+    for g in range(row.size):
+        words[g] = ((_key(row[g], bits[g], shift) & _COLUMN) << _TAKEN) | np.uint64(g)
+    ordered = _radix(words, spare, _measured_first(row, words), counts)
+    for p in range(n):
+        g = np.int64(ordered[p] & _COLUMN)
+        ordered[p] = (_key(row[g], bits[g], shift) & ~_COLUMN) | np.uint64(g)
+    return _radix(ordered, words, n, counts), n
+
+
+@helper
+def _measured_first(row: np.ndarray, words: np.ndarray) -> int:
+    """Close the gaps of genes that were not measured; return how many were."""
+    missing = 0
+    for g in range(row.size):
+        missing += np.isnan(row[g])
+    if missing == 0:
+        return row.size
+    kept = 0
+    for g in range(row.size):
+        words[kept] = words[g]
+        kept += not np.isnan(row[g])
+    return kept
+
+
+@helper
+def _radix(words: np.ndarray, spare: np.ndarray, n: int, counts: np.ndarray) -> np.ndarray:
+    """Sort the first n words by their 33 leading bits; return the array that holds them, here `spare`."""
+    counts[:] = 0
+    for p in range(n):
+        rest = words[p] >> _TAKEN
+        for digit in range(3):
+            counts[digit, np.int64(rest & _DIGIT)] += 1
+            rest >>= _WIDTH
+    for digit in range(3):
+        begin = np.int32(0)
+        for k in range(counts.shape[1]):
+            counts[digit, k], begin = begin, begin + counts[digit, k]
+    source, target, shift = words, spare, _TAKEN
+    for digit in range(3):
+        place = counts[digit]
+        for p in range(n):
+            k = np.int64((source[p] >> shift) & _DIGIT)
+            target[place[k]] = source[p]
+            place[k] += 1
+        source, target, shift = target, source, shift + _WIDTH
+    return source
+
+
+@helper
+def _settled(row: np.ndarray, words: np.ndarray, n: int) -> bool:
+    """Put words that share their leading bits in the order of the values; give up where that takes too many swaps."""
+    swaps = 0
+    for p in range(1, n):
+        word = words[p]
+        if (words[p - 1] ^ word) > _COLUMN:
+            continue
+        value, q = row[np.int64(word & _COLUMN)], p
+        while q > 0 and (words[q - 1] ^ word) <= _COLUMN and row[np.int64(words[q - 1] & _COLUMN)] > value:
+            words[q] = words[q - 1]
+            q -= 1
+        words[q] = word
+        swaps += p - q
+        if swaps > _PATIENCE * n:
+            return False
+    return True

@@ -114,9 +114,9 @@ def bootstrap_aucs(
     n_scores, n = order.shape
     out = np.empty((draws, n_scores))
     for block in prange((draws + _BLOCK - 1) // _BLOCK):
-        count = np.empty(n, np.int64)
+        count, places = np.empty(n, np.int32), np.empty(n, np.int32)
         for d in range(block * _BLOCK, min(draws, (block + 1) * _BLOCK)):
-            _resample(count, pool, offsets, d, seed)
+            _resample(count, places, pool, offsets, d, seed)
             for s in range(n_scores):
                 out[d, s] = _counted_auc(order[s], ends[s], positive, count)
     return out
@@ -148,8 +148,10 @@ def resampled_counts(pool: np.ndarray, offsets: np.ndarray, draws: int, seed: in
     array([3, 3])
     """
     out = np.empty((draws, pool.size), np.int64)
-    for d in prange(draws):
-        _resample(out[d], pool, offsets, d, seed)
+    for block in prange((draws + _BLOCK - 1) // _BLOCK):
+        places = np.empty(pool.size, np.int32)
+        for d in range(block * _BLOCK, min(draws, (block + 1) * _BLOCK)):
+            _resample(out[d], places, pool, offsets, d, seed)
     return out
 
 
@@ -243,14 +245,18 @@ def weighted_quantiles(values: np.ndarray, weights: np.ndarray, shares: np.ndarr
 
 
 @helper
-def _resample(count: np.ndarray, pool: np.ndarray, offsets: np.ndarray, draw: int, seed: int) -> None:
+def _resample(
+    count: np.ndarray, places: np.ndarray, pool: np.ndarray, offsets: np.ndarray, draw: int, seed: int
+) -> None:
     count[:] = 0
     one, two = _key(seed, draw)
     for s in range(offsets.size - 1):
         low = offsets[s]
         size = offsets[s + 1] - low
         for p in range(low, offsets[s + 1]):
-            count[pool[low + ((_random(one, two, p) * size) >> 32)]] += 1
+            places[p] = low + ((_random(one, two, p) * size) >> 32)
+    for p in range(places.size):  # a loop of its own: the compiler vectorises the one above, but not both in one
+        count[pool[places[p]]] += 1
 
 
 @helper

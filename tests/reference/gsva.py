@@ -56,12 +56,6 @@ def exact_levels(values, widths):
     return out
 
 
-def descending(levels):
-    n = levels.shape[1]
-    rows = [sorted(range(n), key=lambda g: (math.isnan(row[g]), -row[g] if row[g] == row[g] else 0)) for row in levels]
-    return np.array(rows, dtype=np.int32).reshape(levels.shape)
-
-
 def walk(order, sets, starts, sizes, max_diff):
     n_samples, n = order.shape
     out = np.full((n_samples, len(sizes)), np.nan)
