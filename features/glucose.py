@@ -15,23 +15,37 @@ day of 15 minutes or more (10.1016/S2213-8587(22)00319-9). MAGE is not offered.
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pandas as pd
 
 from theracast.errors import DataError
-from theracast.kernels.series import (
-    lagged_differences,
-    low_episodes,
-    regular_grid,
-    segment_extremes,
-    segment_histograms,
-)
+from theracast.kernels.series import grid_summaries, period_extremes, segment_summaries, segments_rise
 
-#: Widest gap that is bridged, and how long an event lasts, in seconds.
+#: Seconds. The widest gap that is bridged, and how long an event lasts.
 GAP, EVENT = 45 * 60, 15 * 60
-_DAY = 86_400
-#: Cells of a histogram table; more patients are taken in turns.
+_MINUTE, _HOUR, _DAY = 60, 3600, 86_400
+#: Ticks of a second in the units of pandas.
+_TICKS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+#: What a sensor can read, in mg/dL.
+_LEAST, _MOST = 20, 1000
+#: Cells of a table of distinct readings; more patients are taken in turns.
 _CELLS = 20_000_000
+#: Metrics that are means of a function of the reading.
+_MEANS = (
+    *("mean", "in_70_180", "in_70_140", "in_63_140", "below_54", "below_70", "above_140", "above_180", "above_250"),
+    *("lbgi", "hbgi", "grade", "grade_hypo", "grade_eu", "grade_hyper", "m_value", "hypo_index", "hyper_index"),
+)
+_QUANTILES = ("min", "q25", "median", "q75", "max")
+_SHARES = np.array([0.0, 0.25, 0.5, 0.75, 1.0])
+#: Events lie outside these ranges.
+_EVENTS = {
+    "hypo_events_per_day": (70, np.inf),
+    "severe_hypo_events_per_day": (54, np.inf),
+    "hyper_events_per_day": (-np.inf, 180),
+    "severe_hyper_events_per_day": (-np.inf, 250),
+}
 
 
 def glucose_metrics(readings: pd.DataFrame, timed: bool = True) -> pd.DataFrame:
@@ -67,70 +81,91 @@ def glucose_metrics(readings: pd.DataFrame, timed: bool = True) -> pd.DataFrame:
     below_70              50.00
     hypo_events_per_day    0.00
     """
-    ids, codes, values, times = _read(readings, timed)
-    offsets = _bounds(codes, len(ids))
+    ids, offsets, values, times, second = _read(readings, timed)
     out = _distribution(values, offsets)
     if timed:
-        out |= _in_time(times, values, codes, offsets)
-    return pd.DataFrame(out, index=ids)
+        out |= _in_time(times, values, offsets, second)
+    return pd.DataFrame(np.column_stack(list(out.values())), index=ids, columns=list(out))
 
 
-def _read(readings: pd.DataFrame, timed: bool) -> tuple[pd.Index, np.ndarray, np.ndarray, np.ndarray]:
-    """Return ids, and patient number, glucose and second of each reading, ordered by patient and time."""
+def _read(readings: pd.DataFrame, timed: bool) -> tuple[pd.Index, np.ndarray, np.ndarray, np.ndarray, int]:
+    """Return ids, where each one's readings begin, glucose, time, and the ticks of time in a second."""
     for column in ("patient_id", "glucose_mg_dl", *(["time"] if timed else [])):
         if column not in readings:
             raise DataError("a column is missing", where=f"glucose readings, {column}")
     codes, ids = _numbered(readings["patient_id"])
-    try:
-        values = readings["glucose_mg_dl"].to_numpy()
-        values = values if values.dtype == np.float32 else values.astype(np.float64, copy=False)
-    except (TypeError, ValueError) as error:
-        raise DataError("wanted numbers", where="glucose readings, glucose_mg_dl") from error
-    times = np.zeros(0, dtype=np.int64)
-    if timed:
-        column = readings["time"]
-        if not pd.api.types.is_datetime64_any_dtype(column):
-            raise DataError("wanted datetimes", where="glucose readings, time", fix="pandas.to_datetime reads text.")
-        local = column.dt.tz_localize(None) if column.dt.tz is not None else column
-        if local.isna().any():
-            raise DataError("times are missing", where="glucose readings, time")
-        times = local.to_numpy().astype("datetime64[s]").astype(np.int64)
-    low, high = (values.min(), values.max()) if values.size else (100, 100)
-    if np.isnan(low):
-        known = ~np.isnan(values)
-        codes, values, times = codes[known], values[known], times[known] if timed else times
-        low, high = (values.min(), values.max()) if values.size else (100, 100)
-    if not (low >= 20 and high <= 1000):
+    values = _glucose(readings["glucose_mg_dl"])
+    times, second = _ticks(readings["time"]) if timed else (np.zeros(0, np.int64), 1)
+    low = values.min(initial=_MOST)
+    tidy = not (np.isnan(low) or (codes[1:] < codes[:-1]).any())
+    if tidy:
+        offsets = _bounds(codes, len(ids))
+        seen = np.diff(offsets) > 0
+        tidy = not timed or segments_rise(times, offsets).all()
+    if not tidy:
+        # a patient without glucose is still seen
+        seen = np.bincount(codes, minlength=len(ids)) > 0
+        codes, values, times = _tidied(codes, values, times, timed)
+        offsets, low = _bounds(codes, len(ids)), values.min(initial=_MOST)
+    high = values.max(initial=_LEAST)
+    if not (low >= _LEAST and high <= _MOST):
         raise DataError(
             "glucose lies outside 20-1000 mg/dL",
             where="glucose readings, glucose_mg_dl",
             got=f"{low:g} to {high:g}",
             fix="Multiply mmol/L by 18.016; leave out readings that the sensor marked as faulty.",
         )
-    ordered = not (codes[1:] < codes[:-1]).any()
-    if ordered and timed:
-        ordered = not ((times[1:] <= times[:-1]) & (codes[1:] == codes[:-1])).any()
-    if not ordered:
-        order = np.lexsort((times, codes)) if timed else np.argsort(codes, kind="stable")
-        codes, values, times = codes[order], values[order], times[order] if timed else times
-        if timed and ((times[1:] == times[:-1]) & (codes[1:] == codes[:-1])).any():
-            raise DataError("a patient has two readings at one time", where="glucose readings, time")
-    return pd.Index(ids, name="patient_id"), codes, values, times
+    return pd.Index(ids[seen], name="patient_id"), np.append(offsets[:-1][seen], codes.size), values, times, second
 
 
 def _numbered(ids: pd.Series) -> tuple[np.ndarray, pd.Index]:
     """Give each patient a number: by category where ids are categorical, else as they come."""
     if isinstance(ids.dtype, pd.CategoricalDtype):
-        codes, found = ids.cat.codes.to_numpy(), ids.cat.categories
-        if codes.min(initial=0) < 0:
-            raise DataError("patient ids are missing", where="glucose readings, patient_id")
-        ordered = not (codes[1:] < codes[:-1]).any()
-        seen = np.diff(_bounds(codes, len(found))) if ordered else np.bincount(codes, minlength=len(found))
-        return (codes, found) if seen.all() else ((np.cumsum(seen > 0) - 1)[codes], found[seen > 0])
-    if ids.hasnans:
+        codes, found = ids.array.codes, ids.array.categories
+    else:
+        codes, found = pd.factorize(ids, sort=False)
+    if codes.min(initial=0) < 0:
         raise DataError("patient ids are missing", where="glucose readings, patient_id")
-    codes, found = pd.factorize(ids, sort=False)
     return codes, pd.Index(found)
+
+
+def _glucose(column: pd.Series) -> np.ndarray:
+    """Return the readings as float32 or float64."""
+    try:
+        values = column.to_numpy()
+        return _frozen(values if values.dtype == np.float32 else values.astype(np.float64, copy=False))
+    except (TypeError, ValueError) as error:
+        raise DataError("wanted numbers", where="glucose readings, glucose_mg_dl") from error
+
+
+def _ticks(column: pd.Series) -> tuple[np.ndarray, int]:
+    """Return local times as whole numbers in the unit they came in, and how many of it are a second."""
+    if not pd.api.types.is_datetime64_any_dtype(column):
+        raise DataError("wanted datetimes", where="glucose readings, time", fix="pandas.to_datetime reads text.")
+    local = (column.dt.tz_localize(None) if column.dt.tz is not None else column).to_numpy()
+    return _frozen(local.view(np.int64)), _TICKS[np.datetime_data(local.dtype)[0]]
+
+
+def _frozen(values: np.ndarray) -> np.ndarray:
+    """Return contiguous and read-only: one type for numba, whichever version of pandas the array comes from."""
+    values = np.ascontiguousarray(values).view()
+    values.flags.writeable = False
+    return values
+
+
+def _tidied(
+    codes: np.ndarray, values: np.ndarray, times: np.ndarray, timed: bool
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Leave out missing readings and order the others by patient and time."""
+    if timed and (times == np.iinfo(np.int64).min).any():  # NaT
+        raise DataError("times are missing", where="glucose readings, time")
+    known = ~np.isnan(values)
+    codes, values, times = codes[known], values[known], times[known] if timed else times
+    order = np.lexsort((times, codes)) if timed else np.argsort(codes, kind="stable")
+    codes, values, times = codes[order], values[order], times[order] if timed else times
+    if timed and ((times[1:] == times[:-1]) & (codes[1:] == codes[:-1])).any():
+        raise DataError("a patient has two readings at one time", where="glucose readings, time")
+    return codes, _frozen(values), _frozen(times)
 
 
 def _bounds(codes: np.ndarray, n: int) -> np.ndarray:
@@ -140,34 +175,40 @@ def _bounds(codes: np.ndarray, n: int) -> np.ndarray:
 
 
 def _distribution(values: np.ndarray, offsets: np.ndarray) -> dict[str, np.ndarray]:
-    """Metrics that do not ask when: from counts of each distinct value, exact whatever the values."""
-    counted = values.astype(np.int16)
-    if np.array_equal(counted, values):
-        low = int(counted.min(initial=1000))
-        distinct = np.arange(low, int(counted.max(initial=low)) + 1, dtype=np.float64)
-        return _from_counts(segment_histograms(counted - np.int16(low), offsets, distinct.size), distinct)
+    """Metrics that do not ask when, from how often each patient has each distinct value: exact whatever the values."""
+    levels, functions = _whole_numbers()
+    counted, *found = segment_summaries(values, offsets, _LEAST, levels, functions, _SHARES)
+    if not np.array_equal(counted, np.diff(offsets)):
+        found = _of_any_numbers(values, offsets)
+    return _named(*found)
+
+
+@cache
+def _whole_numbers() -> tuple[np.ndarray, np.ndarray]:
+    levels = np.arange(_LEAST, _MOST + 1, dtype=np.float64)
+    return levels, _functions(levels)
+
+
+def _of_any_numbers(values: np.ndarray, offsets: np.ndarray) -> list[np.ndarray]:
+    """Return means, standard deviation and quantiles, some patients at a time."""
     blocks, first, n = [], 0, offsets.size - 1
     while first < n:
         # so few patients that their distinct values fit the table
         last = first + 1
         while last < n and (last + 1 - first) * (offsets[last + 1] - offsets[first]) <= _CELLS:
             last += 1
-        part = values[offsets[first] : offsets[last]].astype(np.float64)
-        codes, distinct = pd.factorize(part, sort=True)
-        counts = segment_histograms(codes, offsets[first : last + 1] - offsets[first], max(distinct.size, 1))
-        blocks.append(_from_counts(counts, distinct if distinct.size else np.array([100.0])))
+        codes, levels = pd.factorize(values[offsets[first] : offsets[last]].astype(np.float64), sort=True)
+        part = _frozen(codes.astype(np.float64)), offsets[first : last + 1] - offsets[first]
+        blocks.append(segment_summaries(*part, 0, levels, _functions(levels), _SHARES)[1:])
         first = last
-    return {name: np.concatenate([b[name] for b in blocks]) for name in blocks[0]}
+    return [np.concatenate(block) for block in zip(*blocks, strict=True)]
 
 
-def _from_counts(counts: np.ndarray, x: np.ndarray) -> dict[str, np.ndarray]:
-    """Metrics of a histogram: counts of shape patients x values, and the values, ascending."""
-    n = counts.sum(axis=1).astype(np.float64)
-    n[n == 0] = np.nan
-    table = counts.astype(np.float64)
-    risk = np.log(x) ** 1.084 - 5.381
+def _functions(x: np.ndarray) -> np.ndarray:
+    """Return what each of `_MEANS` averages, for readings x."""
+    risk = _risk(x)
     grade = np.minimum(425 * (np.log10(np.log10(x / 18)) + 0.16) ** 2, 50)
-    functions = {
+    rows = {
         "mean": x,
         "in_70_180": 100.0 * ((x >= 70) & (x <= 180)),
         "in_70_140": 100.0 * ((x >= 70) & (x <= 140)),
@@ -187,16 +228,19 @@ def _from_counts(counts: np.ndarray, x: np.ndarray) -> dict[str, np.ndarray]:
         "hypo_index": np.maximum(80 - x, 0) ** 2 / 30,
         "hyper_index": np.maximum(x - 140, 0) ** 1.1 / 30,
     }
-    means = table @ np.column_stack(list(functions.values())) / n[:, None]
-    out = {name: means[:, i] for i, name in enumerate(functions)}
-    with np.errstate(invalid="ignore", divide="ignore"):
-        for part in ("grade_hypo", "grade_eu", "grade_hyper"):
-            out[part] = out[part] / out["grade"]
-        # two passes: the squares of the distances, not the distance of the squares
-        squares = [
-            (table[s : s + 256] * (x - out["mean"][s : s + 256, None]) ** 2).sum(axis=1) for s in range(0, n.size, 256)
-        ]
-        sd = np.sqrt(np.concatenate([*squares, np.zeros(0)]) / (n - 1))
+    return np.stack([rows[name] for name in _MEANS])
+
+
+def _risk(x: np.ndarray) -> np.ndarray:
+    """Return Kovatchev's symmetric scale: negative where glucose is low, positive where it is high."""
+    return np.log(x) ** 1.084 - 5.381
+
+
+def _named(means: np.ndarray, sd: np.ndarray, quantiles: np.ndarray) -> dict[str, np.ndarray]:
+    """Metrics of each patient from means of functions, standard deviation and quantiles."""
+    out = dict(zip(_MEANS, means.T, strict=True))
+    for part in ("grade_hypo", "grade_eu", "grade_hyper"):
+        out[part] = out[part] / out["grade"]
     out["sd"], out["cv"] = sd, 100 * sd / out["mean"]
     out["gmi"], out["ea1c"] = 3.31 + 0.02392 * out["mean"], (46.7 + out["mean"]) / 28.7
     out["j_index"] = (out["mean"] + sd) ** 2 / 1000
@@ -209,72 +253,42 @@ def _from_counts(counts: np.ndarray, x: np.ndarray) -> dict[str, np.ndarray]:
         + 35 * np.clip(1 - out["below_70"] / 15, 0, 1)
         + 15 * np.clip(1 - (sd - 18) / 90, 0, 1)
     )
-    return out | _quantiles(counts, x, n)
-
-
-def _quantiles(counts: np.ndarray, x: np.ndarray, n: np.ndarray) -> dict[str, np.ndarray]:
-    """Interpolate quantiles (Hyndman and Fan 7, as R and numpy) from counts."""
-    total = np.cumsum(counts, axis=1)
-    out = {}
-    for name, share in (("min", 0.0), ("q25", 0.25), ("median", 0.5), ("q75", 0.75), ("max", 1.0)):
-        place = np.nan_to_num((n - 1) * share)
-        whole = np.floor(place).astype(np.int64)
-        last = x.size - 1
-        low = x[np.minimum((total <= whole[:, None]).sum(axis=1), last)]
-        high = x[np.minimum((total <= np.ceil(place).astype(np.int64)[:, None]).sum(axis=1), last)]
-        out[name] = np.where(np.isnan(n), np.nan, low + (place - whole) * (high - low))
+    out |= zip(_QUANTILES, quantiles.T, strict=True)
     out["iqr"] = out["q75"] - out["q25"]
     return out
 
 
-def _in_time(times: np.ndarray, values: np.ndarray, codes: np.ndarray, offsets: np.ndarray) -> dict[str, np.ndarray]:
+def _in_time(times: np.ndarray, values: np.ndarray, offsets: np.ndarray, second: int) -> dict[str, np.ndarray]:
     """Metrics that ask when."""
-    size, n = np.diff(offsets), offsets.size - 1
-    out: dict[str, np.ndarray] = {}
-    days = times // _DAY
-    fresh = np.ones(times.size, dtype=bool)
-    fresh[1:] = (np.diff(days) != 0) | (np.diff(codes) != 0)
-    begins = np.flatnonzero(fresh)
-    extremes = segment_extremes(values, np.append(begins, times.size))
-    risk = 22.77 * (np.log(extremes) ** 1.084 - 5.381) ** 2 * np.array([-1, 1])
-    risk = np.abs(np.where((np.log(extremes) ** 1.084 > 5.381) == np.array([False, True]), risk, 0)).sum(axis=1)
-    held = np.bincount(codes[begins], minlength=n)
-    first, last, step = np.zeros(n, np.int64), np.zeros(n, np.int64), np.full(n, 300, np.int64)
+    size, day, hour, minute = np.diff(offsets), _DAY * second, _HOUR * second, _MINUTE * second
+    clock, bands = (minute, hour, day), np.array(list(_EVENTS.values()))
+    numbers, events = grid_summaries(times, values, offsets, clock, GAP * second, EVENT * second, bands)
+    step, points, path, swing, spread, travel = numbers.T
     some = size > 0
+    first, last = (np.zeros(size.size, np.int64) for _ in range(2))
     first[some], last[some] = times[offsets[:-1][some]], times[offsets[1:][some] - 1]
-    for s in np.flatnonzero(size > 1):
-        middle = float(np.median(np.diff(times[offsets[s] : offsets[s + 1]])))
-        step[s] = min(max(60 * round(middle / 60), 60), 3600)
-    starts = first // _DAY * _DAY
-    spans = np.where(some, -(-last // _DAY) * _DAY - starts, 0)
-    points = np.append(0, np.cumsum(spans // step))
-    grid = regular_grid(times, values, offsets, starts, step, points, GAP)
-    minutes, observed = step / 60, _counted(grid, points)
-    one = lagged_differences(grid, points, np.ones(n, np.int64), minutes)
-    every = np.rint(3600 / step).astype(np.int64)
-    hourly = (np.arange(grid.size) - np.repeat(points[:-1], np.diff(points))) % np.repeat(every, np.diff(points)) == 0
-    hours = np.append(0, np.cumsum(-(-np.diff(points) // every)))
-    hour = lagged_differences(grid[hourly], hours, np.ones(n, np.int64), minutes)
-    day = lagged_differences(grid, points, _DAY // step, minutes)
-    run = -(-EVENT // step)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        out["adrr"] = np.bincount(codes[begins], weights=risk, minlength=n) / held
-        out["modd"], out["conga"] = day[:, 1], day[:, 2]
-        out["mag"] = hour[:, 1] * hour[:, 0] / _counted(grid[hourly], hours)  # per hourly point, as iglu
-        out["gvp"] = 100 * (one[:, 3] - 1)
-        per_day = np.where(observed > 0, observed * step / _DAY, np.nan)
-        for name, sign, threshold in (
-            ("hypo_events_per_day", 1, 70),
-            ("severe_hypo_events_per_day", 1, 54),
-            ("hyper_events_per_day", -1, 180),
-            ("severe_hyper_events_per_day", -1, 250),
-        ):
-            out[name] = low_episodes(sign * grid, points, float(sign * threshold), run, run) / per_day
-    out["days"] = np.where(some, (last - first) / _DAY, np.nan)
-    out["coverage"] = np.where(some, 100 * np.minimum(size / (np.rint((last - first) / step) + 1), 1), np.nan)
-    return out
+    length = np.where(some, last - first, np.nan)
+    days = np.where(some, last // day - first // day + 1, 0)
+    return {
+        "adrr": _daily_risk(period_extremes(times, values, offsets, day, np.append(0, np.cumsum(days))), days),
+        "modd": swing,
+        "conga": spread,
+        "mag": travel,  # per hourly point, as iglu
+        "gvp": 100 * (path - 1),
+        **{
+            name: count / np.where(points > 0, points * step / day, np.nan)
+            for name, count in zip(_EVENTS, events.T, strict=True)
+        },
+        "days": length / day,
+        "coverage": 100 * np.minimum(size / (np.rint(length / step) + 1), 1),
+    }
 
 
-def _counted(grid: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Count the points of each patient that are not missing."""
-    return np.diff(np.append(0, np.cumsum(~np.isnan(grid)))[points])
+def _daily_risk(extremes: np.ndarray, days: np.ndarray) -> np.ndarray:
+    """Average over each patient's days with a reading: risk of the lowest reading plus risk of the highest."""
+    low, high = _risk(extremes).T
+    risk = 22.77 * (np.minimum(low, 0) ** 2 + np.maximum(high, 0) ** 2)
+    held, patient = ~np.isnan(risk), np.repeat(np.arange(days.size), days)
+    total = np.bincount(patient, weights=np.where(held, risk, 0), minlength=days.size)
+    with np.errstate(invalid="ignore"):
+        return total / np.bincount(patient, weights=held, minlength=days.size)

@@ -8,13 +8,7 @@ import numba
 import numpy as np
 import pytest
 
-from theracast.kernels.series import (
-    lagged_differences,
-    low_episodes,
-    regular_grid,
-    segment_extremes,
-    segment_histograms,
-)
+from theracast.kernels.series import grid_summaries, period_extremes, segment_summaries, segments_rise
 
 _FILE = Path(__file__).resolve().parents[1] / "reference" / "series.py"
 _SPEC = importlib.util.spec_from_file_location("reference_series", _FILE)
@@ -41,10 +35,12 @@ SERIES = {
     "plain": walk(60),
     "empty": walk(0),
     "one": walk(1),
+    "two": walk(2),
     "ties": np.full(40, 70.0),
     "holes": holes(60),
     "all NaN": np.full(30, np.nan),
     "inf": np.where(np.arange(50) % 11 == 3, np.inf, walk(50)),
+    "minus inf": np.full(9, -np.inf),
     "float32": walk(60).astype(np.float32),
     "strided": walk(120)[::2],
     "reversed": walk(60)[::-1],
@@ -52,63 +48,98 @@ SERIES = {
     "huge": walk(60) * 1e140,
     "tiny": walk(60) * 1e-140,
 }
+CLOCKS = {
+    "steady": lambda n: 300 * np.arange(n),
+    "off the grid": lambda n: 300 * np.arange(n) + 77,
+    "uneven": lambda n: np.cumsum(np.random.default_rng(5).choice([290, 300, 310, 900, 4000], n)),
+    "before 1970": lambda n: 290 * np.arange(n) - 9_000,
+    "sparse": lambda n: 5000 * np.arange(n) ** 2 // 7 + np.arange(n),
+    "seconds": lambda n: np.arange(n) * 2,
+    "nanoseconds": lambda n: 300 * np.arange(n) + 1_714_521_600_000_000_000,
+    "strided": lambda n: (300 * np.arange(2 * n))[::2],
+    "read-only": lambda n: frozen(300 * np.arange(n)),
+}
+CLOCK = 60, 3600, 7200
+BANDS = np.array([[95.0, np.inf], [-np.inf, 105.0], [90.0, 120.0], [np.inf, -np.inf]])
+
+
+def over(name, cases):
+    return pytest.mark.parametrize(name, list(cases.values()), ids=list(cases))
 
 
 def cuts(n):
-    return [np.array([0, n]), np.array([0, n // 3, n // 3, n]), np.array([0])[: 1 + 0 * n]]
+    return [np.array([0, n]), np.array([0, n // 3, n // 3, n]), np.array([0])]
 
 
-@pytest.mark.parametrize("values", SERIES.values(), ids=SERIES)
-def test_every_kernel_equals_its_twin(values):
-    n = values.size
-    middle = float(np.nanmedian(values)) if np.isfinite(values).any() else 0.0
-    codes = np.where(np.isfinite(values), np.arange(n) * 7 % 5, -1)
-    for offsets in cuts(n):
-        segments = offsets.size - 1
-        for kind in (np.int64, np.int16):
-            got = segment_histograms(codes.astype(kind), offsets, 5)
-            np.testing.assert_array_equal(got, twin.segment_histograms(codes, offsets, 5))
-        np.testing.assert_array_equal(segment_extremes(values, offsets), twin.segment_extremes(values, offsets))
-        for lag in (1, 3, 100):
-            lags, steps = np.full(segments, lag), np.full(segments, 5.0)
-            points = np.where(np.isinf(values), np.nan, values)
-            got = lagged_differences(points, offsets, lags, steps)
-            np.testing.assert_allclose(got, twin.lagged_differences(points, offsets, lags, steps), rtol=1e-9)
-            args = offsets, middle, np.full(segments, 1 + lag % 4), lags
-            np.testing.assert_array_equal(low_episodes(values, *args), twin.low_episodes(values, *args))
+def periods(times, offsets, period):
+    rows = [(times[b - 1] // period - times[a] // period + 1) if b > a else 0 for a, b in pairwise(offsets)]
+    return np.append(0, np.cumsum(rows)).astype(np.int64)
 
 
-@pytest.mark.parametrize("name", ["plain", "empty", "one", "ties", "float32", "strided", "read-only", "huge", "tiny"])
-def test_the_grid_equals_its_twin(name):
-    values = SERIES[name]
-    n = values.size
-    times = np.cumsum(np.random.default_rng(5).choice([290, 300, 310, 900, 4000], n)).astype(np.int64)
-    for offsets in cuts(n):
-        segments = offsets.size - 1
-        first = [int(times[a]) if b > a else 0 for a, b in pairwise(offsets)]
-        starts = np.array(first, dtype=np.int64) - 700
-        grid_offsets = np.arange(segments + 1) * 90
-        args = times, values, offsets, starts, np.full(segments, 300), grid_offsets
-        for gap in (0, 300, 2700):
-            np.testing.assert_allclose(regular_grid(*args, gap), twin.regular_grid(*args, gap), rtol=1e-12)
+def same(got, wanted, rtol):
+    for a, b in zip(got, wanted, strict=True):
+        np.testing.assert_allclose(a, b, rtol=rtol, atol=0)
+
+
+@over("values", SERIES)
+def test_summaries_equal_their_twin(values):
+    """As they are, where few have a level; and rounded to levels, where all that are known have one."""
+    levels = np.sqrt(np.arange(1.0, 62.0))
+    functions, shares = np.stack([levels, levels**2, levels > 4]), np.array([0.0, 0.1, 0.25, 0.5, 0.9, 1.0])
+    with np.errstate(invalid="ignore"):
+        rounded = np.round(values % 50) + 70
+    for codes in (values, rounded, np.arange(values.size) % 3 + 70.0):
+        for offsets in cuts(values.size):
+            args = codes, offsets, 70, levels, functions, shares
+            same(segment_summaries(*args), twin.segment_summaries(*args), 1e-12)
+
+
+@over("clock", CLOCKS)
+def test_rising_equals_its_twin(clock):
+    times = clock(40).astype(np.int64)
+    tied, fallen, missing = times.copy(), times.copy(), times.copy()
+    tied[20], fallen[21], missing[0] = times[19], times[2], np.iinfo(np.int64).min
+    for case in (times, tied, fallen, missing, times[:1], missing[:1], times[:0]):
+        for offsets in cuts(case.size):
+            np.testing.assert_array_equal(segments_rise(case, offsets), twin.segments_rise(case, offsets))
+
+
+@over("clock", CLOCKS)
+@over("values", SERIES)
+def test_extremes_equal_their_twin(values, clock):
+    times = clock(values.size).astype(np.int64)
+    for offsets in cuts(values.size):
+        args = times, values, offsets, 3600, periods(times, offsets, 3600)
+        np.testing.assert_array_equal(period_extremes(*args), twin.period_extremes(*args))
+
+
+@over("clock", {k: v for k, v in CLOCKS.items() if k != "sparse"} | {"sparse": lambda n: CLOCKS["sparse"](n)[:20]})
+@over("values", {k: v for k, v in SERIES.items() if np.isfinite(v).all()})
+def test_the_grid_equals_its_twin(values, clock):
+    times = clock(values.size).astype(np.int64)
+    values = values[: times.size]
+    middle = np.median(values) if values.size else 0.0
+    bands = np.vstack([BANDS, [[middle, np.inf]]])
+    for offsets in cuts(times.size):
+        for gap, run in ((0, 60), (300, 900), (2700, 900)):
+            args = times, values, offsets, CLOCK, gap, run, bands
+            (numbers, episodes), (wanted, many) = grid_summaries(*args), twin.grid_summaries(*args)
+            np.testing.assert_allclose(numbers, wanted, rtol=1e-9, atol=1e-9 * np.abs(values).max(initial=0))
+            np.testing.assert_array_equal(episodes, many)
 
 
 def test_the_number_of_threads_does_not_change_a_bit():
-    values = holes(5000)
-    offsets = np.arange(0, 5001, 50)
-    ones, known = np.ones(100, np.int64), np.nan_to_num(values)
+    n = 5000
+    values, offsets, times = walk(n), np.arange(0, n + 1, 50), 300 * np.arange(n)
+    levels = np.arange(0.0, 9.0)
     before, found = numba.get_num_threads(), []
     try:
         for threads in range(1, numba.config.NUMBA_NUM_THREADS + 1):
             numba.set_num_threads(threads)
-            grid = regular_grid(np.arange(5000) * 7, known, offsets, offsets[:-1] * 7, ones * 5, offsets, 30)
-            found.append(
-                grid.tobytes()
-                + lagged_differences(values, offsets, ones, ones * 5.0).tobytes()
-                + segment_extremes(values, offsets).tobytes()
-                + low_episodes(values, offsets, 100.0, ones * 2, ones * 2).tobytes()
-                + segment_histograms(np.arange(5000) % 9, offsets, 9).tobytes()
-            )
+            summaries = segment_summaries(times / 300 % 9, offsets, 0, levels, levels.reshape(1, -1), levels / 8)
+            extremes = period_extremes(times, values, offsets, 7200, periods(times, offsets, 7200))
+            grid = grid_summaries(times, values, offsets, CLOCK, 900, 900, BANDS)
+            found.append([a.tobytes() for a in (*summaries, extremes, *grid, segments_rise(times, offsets))])
     finally:
         numba.set_num_threads(before)
-    assert len(set(found)) == 1
+    assert all(each == found[0] for each in found)

@@ -8,67 +8,91 @@ import numpy as np
 
 
 def parts(values, offsets):
-    return [values[a:b] for a, b in pairwise(offsets)]
+    return [values[a:b].tolist() for a, b in pairwise(offsets)]
 
 
-def segment_histograms(codes, offsets, size):
-    out = np.zeros((len(offsets) - 1, size), dtype=np.int64)
+def segments_rise(times, offsets):
+    missing = np.iinfo(np.int64).min
+    return np.array([missing not in part and part == sorted(set(part)) for part in parts(times, offsets)], dtype=bool)
+
+
+def segment_summaries(codes, offsets, first, levels, functions, shares):
+    counted, sd = np.zeros(len(offsets) - 1, dtype=np.int64), np.full(len(offsets) - 1, np.nan)
+    means = np.full((len(offsets) - 1, len(functions)), np.nan)
+    quantiles = np.full((len(offsets) - 1, len(shares)), np.nan)
     for s, part in enumerate(parts(codes, offsets)):
-        for code in range(size):
-            out[s, code] = sum(int(c) == code for c in part)
-    return out
+        places = [int(code) - first for code in part if code in range(first, first + len(levels))]
+        counted[s] = len(places)
+        if places:
+            means[s] = [math.fsum(function[p] for p in places) / len(places) for function in functions]
+            quantiles[s] = np.quantile([levels[p] for p in places], shares)
+        if len(places) > 1:
+            sd[s] = statistics.stdev(float(levels[p]) for p in places)
+    return counted, means, sd, quantiles
 
 
-def segment_extremes(values, offsets):
-    out = np.full((len(offsets) - 1, 2), np.nan)
-    for s, part in enumerate(parts(values, offsets)):
-        known = sorted(float(v) for v in part if not math.isnan(v))
-        if known:
-            out[s] = known[0], known[-1]
-    return out
-
-
-def regular_grid(times, values, offsets, starts, steps, grid_offsets, gap):
-    out = np.full(grid_offsets[-1], np.nan)
+def period_extremes(times, values, offsets, period, cells):
+    out = np.full((cells[-1], 2), np.nan)
     for s, (when, what) in enumerate(zip(parts(times, offsets), parts(values, offsets), strict=True)):
-        when, what = [int(t) for t in when], [float(v) for v in what]
-        for k in range(grid_offsets[s + 1] - grid_offsets[s]):
-            t = int(starts[s] + (k + 1) * steps[s])
-            for a, b, x, y in zip(when, when[1:], what, what[1:], strict=False):
-                if a < t < b and b - a <= gap:
-                    out[grid_offsets[s] + k] = x + (t - a) / (b - a) * (y - x)
-            for a, x in zip(when, what, strict=True):
-                if a == t:
-                    out[grid_offsets[s] + k] = x
+        for p in range(cells[s + 1] - cells[s]):
+            held = [v for t, v in zip(when, what, strict=True) if t // period == when[0] // period + p] if when else []
+            known = sorted(v for v in held if not math.isnan(v))
+            if known:
+                out[cells[s] + p] = known[0], known[-1]
     return out
 
 
-def lagged_differences(grid, offsets, lags, steps):
-    out = np.full((len(offsets) - 1, 4), np.nan)
-    for s, part in enumerate(parts(grid, offsets)):
-        lag = int(lags[s])
-        found = [float(b) - float(a) for a, b in zip(part, part[lag:], strict=False)]
-        found = [d for d in found if not math.isnan(d)]
-        out[s, 0] = len(found)
-        if found:
-            out[s, 1] = math.fsum(map(abs, found)) / len(found)
-            out[s, 3] = math.fsum(math.hypot(steps[s], d) / steps[s] for d in found) / len(found)
-        if len(found) > 1:
-            out[s, 2] = statistics.stdev(found)
+def grid_summaries(times, values, offsets, clock, gap, run, bands):
+    short, middle, long = clock
+    numbers = np.full((len(offsets) - 1, 6), np.nan)
+    episodes = np.zeros((len(offsets) - 1, len(bands)), dtype=np.int64)
+    for s, (when, what) in enumerate(zip(parts(times, offsets), parts(values, offsets), strict=True)):
+        if not when:
+            continue
+        gaps = [b - a for a, b in pairwise(when)]
+        step = min(max(short * round(statistics.median(gaps) / short), short), middle) if gaps else 5 * short
+        points = on_grid(when, what, step, long, gap)
+        known = [v for v in points if not math.isnan(v)]
+        numbers[s, :2] = step, len(known)
+        one, far = differences(points, 1), differences(points, long // step)
+        if one:
+            numbers[s, 2] = math.fsum(math.hypot(1.0, d / (step / short)) for d in one) / len(one)
+        if far:
+            numbers[s, 3] = math.fsum(map(abs, far)) / len(far)
+        if len(far) > 1:
+            numbers[s, 4] = statistics.stdev(far)
+        sparse = points[:: round(middle / step)]
+        moves = differences(sparse, 1)
+        if moves:
+            numbers[s, 5] = math.fsum(map(abs, moves)) / sum(not math.isnan(v) for v in sparse)
+        for b, (low, high) in enumerate(bands):
+            episodes[s, b] = outside(points, low, high, math.ceil(run / step))
+    return numbers, episodes
+
+
+def on_grid(when, what, step, period, gap):
+    start, end = when[0] // period * period, math.ceil(when[-1] / period) * period
+    out = []
+    for t in range(start + step, end + 1, step):
+        point = math.nan
+        for a, b, x, y in zip(when, when[1:], what, what[1:], strict=False):
+            if a < t < b and b - a <= gap:
+                point = x + (t - a) / (b - a) * (y - x)
+        out.append(what[when.index(t)] if t in when else point)
     return out
 
 
-def low_episodes(grid, offsets, threshold, entry, leave):
+def differences(points, lag):
+    found = [b - a for a, b in zip(points, points[lag:], strict=False)]
+    return [d for d in found if not math.isnan(d)]
+
+
+def outside(points, low, high, run):
     """As iglu words it: runs that are long enough open, the next long enough run of the other kind closes."""
-    out = np.zeros(len(offsets) - 1, dtype=np.int64)
-    for s, part in enumerate(parts(grid, offsets)):
-        text = "".join("n" if math.isnan(v) else "l" if v < threshold else "h" for v in part)
-        for stretch in text.split("n"):
-            while True:
-                begin = stretch.find("l" * int(entry[s]))
-                if begin < 0:
-                    break
-                out[s] += 1
-                end = stretch.find("h" * int(leave[s]), begin)
-                stretch = stretch[end:] if end >= 0 else ""
-    return out
+    found, text = 0, "".join("n" if math.isnan(v) else "i" if low <= v <= high else "o" for v in points)
+    for stretch in text.split("n"):
+        while (begin := stretch.find("o" * run)) >= 0:
+            found += 1
+            end = stretch.find("i" * run, begin)
+            stretch = stretch[end:] if end >= 0 else ""
+    return found

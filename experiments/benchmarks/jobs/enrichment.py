@@ -70,7 +70,7 @@ def ssgsea_job(
     return rows
 
 
-def aucell_job(sizes: tuple[tuple[int, int], ...] = ((50, 50), (300, 50), (100, 1000))) -> list[dict]:
+def aucell_job(sizes: tuple[tuple[int, int], ...] = ((50, 50), (100, 50), (300, 50), (100, 1000))) -> list[dict]:
     """Score by AUCell."""
     import decoupler
 
