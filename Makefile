@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 SOURCES := core features models predict
 .DEFAULT_GOAL := help
-.PHONY: help demo test nightly check format lint docs types layers readme lock wheel bench clean
+.PHONY: help demo test nightly coverage check format lint docs types layers readme lock wheel bench clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -30,7 +30,12 @@ test: $(VENV)/.dev ## Unit, contract, fault and doc tests
 nightly: $(VENV)/.dev ## All tests, the slow ones too
 	$(BIN)/python -m pytest
 
-check: format lint docs types layers test ## Everything the gate asks
+# the JIT is off: a compiled line is not seen
+coverage: $(VENV)/.dev ## Run the tests of the kernels as plain Python; 95% of their lines must run
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest tests/kernels -m 'not nightly' -q -p no:cacheprovider \
+		--cov=theracast.kernels --cov-report=term-missing --cov-fail-under=95
+
+check: format lint docs types layers test coverage ## Everything the gate asks
 
 format: $(VENV)/.dev
 	$(BIN)/ruff format --check --quiet .

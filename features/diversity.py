@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from theracast.errors import DataError, UsageError
-from theracast.kernels.diversity import branch_totals, manhattan
+from theracast.kernels.diversity import branch_totals, overlaps
 
 
 @dataclass(frozen=True)
@@ -130,8 +130,8 @@ def bray_curtis(table: pd.DataFrame) -> pd.DataFrame:
     >>> float(bray_curtis(table).loc["s1", "s2"])
     0.5
     """
-    values = _read(table)
-    return _square(_over(manhattan(values), values.sum(axis=1)), table)
+    differ, both = _compared(_counts(_read(table)))
+    return _square(_share(differ, both), table)
 
 
 def unifrac(table: pd.DataFrame, tree: Tree, weighted: bool = False, normalized: bool = False) -> pd.DataFrame:
@@ -174,18 +174,14 @@ def unifrac(table: pd.DataFrame, tree: Tree, weighted: bool = False, normalized:
     values = _read(table)
     if weighted:
         depth = values.sum(axis=1, keepdims=True)
-        shares = _branches(values / np.where(depth > 0, depth, 1), table, tree) * tree.lengths
-        distance = manhattan(shares)
-        return _square(_over(distance, shares.sum(axis=1)) if normalized else distance, table)
-    present = (_branches(values > 0, table, tree) > 0).astype(np.float64)
-    shared = (present * tree.lengths) @ present.T
-    shared = (shared + shared.T) / 2
-    own = np.diag(shared)
-    union = own[:, None] + own - shared
-    with np.errstate(invalid="ignore"):
-        distance = np.where(union > 0, (union - shared) / union, 0.0)
-    np.fill_diagonal(distance, 0.0)
-    return _square(np.clip(distance, 0.0, 1.0), table)
+        shares = values / np.where(depth > 0, depth, 1)
+        differ, both = _compared(_branches(shares, table, tree) * tree.lengths)
+        return _square(_share(differ, both) if normalized else differ, table)
+    present = _branches(values > 0, table, tree)
+    np.minimum(present, 1, out=present)
+    present *= tree.lengths
+    differ, both = _compared(present)
+    return _square(_share(2 * differ, both + differ), table)
 
 
 def faith_pd(table: pd.DataFrame, tree: Tree) -> pd.Series:
@@ -250,12 +246,30 @@ def _branches(values: np.ndarray, table: pd.DataFrame, tree: Tree) -> np.ndarray
             "taxa are not in the tree", where=", ".join(absent[:5]), got=f"{len(absent)} of {table.shape[1]}"
         )
     nodes = np.array([tree.tips[c] for c in table.columns], dtype=np.int64)
-    return branch_totals(values.astype(np.float64), nodes, tree.parent)
+    return branch_totals(values, nodes, tree.parent)
 
 
-def _over(distance: np.ndarray, total: np.ndarray) -> np.ndarray:
-    both = total[:, None] + total
-    return np.minimum(distance / np.where(both > 0, both, 1.0), 1.0)  # rounding may pass 1
+def _counts(values: np.ndarray) -> np.ndarray:
+    """Whole numbers as the smallest type that holds every sample's total."""
+    most = values.sum(axis=1).max(initial=0.0)
+    kind = next((k for k in (np.uint16, np.uint32) if most <= np.iinfo(k).max), np.float64)
+    counts = values.astype(kind)
+    return counts if (counts == values).all() else values
+
+
+def _compared(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sum of the differences, and sum of the totals, of every pair of rows."""
+    shared = overlaps(values)
+    own = shared.diagonal()
+    both = own[:, None] + own
+    shared *= -2
+    shared += both
+    return shared, both
+
+
+def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """0 where there is nothing to share."""
+    return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
 
 
 def _square(distance: np.ndarray, table: pd.DataFrame) -> pd.DataFrame:

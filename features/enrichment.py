@@ -171,7 +171,8 @@ def singscore(
     sets : mapping of str to iterable of str
         Genes of each set, expected to be high.
     down : mapping of str to iterable of str, optional
-        Genes expected to be low, of the same sets; their score ``1 - score`` and their dispersion are added.
+        Genes expected to be low, of the same sets: their ``1 - score`` is added, and the dispersion is the mean of
+        both, as in the authors' program since its version 1.3.2.
     centred : bool, default True
         Whether 0.5 is taken off each score, so that 0 says neither high nor low.
     min_size : int, default 5
@@ -206,7 +207,7 @@ def singscore(
         odd = listed(sorted(set(down) ^ set(sets), key=str))
         raise UsageError("'sets' and 'down' differ", got=odd, wanted="the same names", fix="Name each set in both.")
     low = singscore(expression, {name: down[name] for name in sets}, centred=False, min_size=min_size)
-    return Singscores(up.score + (1 - low.score - centre), up.dispersion + low.dispersion)
+    return Singscores(up.score + (1 - low.score - centre), (up.dispersion + low.dispersion) / 2)
 
 
 def zscore(

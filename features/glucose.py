@@ -6,7 +6,7 @@ ends. Means over readings: ``mean``, ``sd`` (n - 1), ``cv`` (percent), ``gmi`` =
 (10.1055/s-2007-979906), ``lbgi`` and ``hbgi`` (10.2337/diacare.20.11.1655), ``grade`` with the percent of it that
 comes from below 70, 70-140 and above 140 mg/dL (10.1111/j.1464-5491.2007.02119.x), ``m_value`` against 90 mg/dL
 (10.1111/j.0954-6820.1965.tb01810.x), ``hypo_index``, ``hyper_index`` and their sum ``igc`` (10.1089/dia.2008.0132),
-``gri`` (10.1177/19322968221085273), ``cogi`` (10.1089/dia.2019.0035). In time: ``adrr`` over days with a reading
+``gri`` (10.1177/19322968221085273), ``cogi`` (10.1177/1932296819838525). In time: ``adrr`` over days with a reading
 (10.2337/dc06-1085), and on a grid of the sensor's own step, gaps over 45 minutes left open: ``modd``
 (10.2337/diacare.3.1.58), ``conga`` at 24 hours (10.1089/dia.2005.7.253), ``mag`` (mg/dL per hour, of hourly points,
 10.1097/CCM.0b013e3181cc4be9), ``gvp`` (percent, 10.1089/dia.2017.0187) and the hypo- and hyperglycaemic events per

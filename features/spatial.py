@@ -242,8 +242,8 @@ def _pairs(first: np.ndarray, second: np.ndarray, radii: np.ndarray) -> np.ndarr
     """Sort both into squares (the queries too: neighbours then share the cache) and count."""
     low = second.min(axis=0)
     extent = second.max(axis=0) - low
-    # as fine as a quarter of the reach, but not many more squares than points
-    side = max(radii[-1] / 4, float(np.sqrt(extent[0] * extent[1] / len(second))) / 2, extent.max() / 10_000, 1e-9)
+    # as fine as half of the reach, but not many more squares than points
+    side = max(radii[-1] / 2, float(np.sqrt(extent[0] * extent[1] / len(second))) / 2, extent.max() / 10_000, 1e-9)
     columns, lines = (int(v) + 1 for v in extent // side)
     squares = _square(second, low, side, columns, lines)
     starts = np.concatenate([[0], np.cumsum(np.bincount(squares, minlength=columns * lines))]).astype(np.int64)
@@ -255,7 +255,7 @@ def _pairs(first: np.ndarray, second: np.ndarray, radii: np.ndarray) -> np.ndarr
 
 def _square(places: np.ndarray, low: np.ndarray, side: float, columns: int, lines: int) -> np.ndarray:
     at = np.clip(np.floor((places - low) / side), 0, [columns - 1, lines - 1]).astype(np.int64)
-    return at[:, 1] * columns + at[:, 0]
+    return (at[:, 1] * columns + at[:, 0]).astype(np.min_scalar_type(columns * lines))  # two bytes sort fastest
 
 
 def _listed_once(pairs: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:

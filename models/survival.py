@@ -89,7 +89,8 @@ def brier_ipcw(time: ArrayLike, event: ArrayLike, survival: ArrayLike, horizon: 
 
     Graf 1999 (10.1002/(SICI)1097-0258(19990915/30)18:17/18<2529::AID-SIM274>3.0.CO;2-5): those with the event by the
     horizon weigh ``1 / G(T-)``, those beyond it ``1 / G(horizon)``, those censored before it 0, with ``G`` the
-    Kaplan-Meier estimate of the censoring of these patients.
+    Kaplan-Meier estimate of the censoring of these patients. (scikit-survival takes ``G(T)`` for ``G(T-)``, which
+    differs where an event and a censoring share a time.)
 
     Parameters
     ----------

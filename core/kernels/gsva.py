@@ -22,7 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numba import get_num_threads, prange
 
-from theracast.kernels.jit import helper, kernel
+from theracast.kernels.jit import helper, kernel, strict
 
 #: R's table: the normal CDF at 0, 0.001, ..., 10; read at the next lower entry.
 LAST = 10_000
@@ -188,15 +188,20 @@ def _table_sums(values: np.ndarray, widths: np.ndarray, table: np.ndarray, lanes
                 total[i, g] += 0.5
             for j in range(i + 1, n_samples):
                 for g in range(lanes):
-                    step = (x[j, g] - x[i, g]) / width[g]
-                    above = table[int(min(abs(step) / 10.0 * 10000.0, 10000.0))]
+                    difference = x[j, g] - x[i, g]
+                    above = table[_entry(difference, width[g])]
                     below = 1.0 - above
-                    total[j, g] += below if step < 0 else above
-                    total[i, g] += above if step < 0 else below
+                    total[j, g] += below if difference < 0 else above
+                    total[i, g] += above if difference < 0 else below
         for j in range(n_samples):
             for g in range(count):
                 out[j, first + g] = total[j, g]
     return out
+
+
+@strict
+def _entry(difference: float, width: float) -> int:
+    return int(min(abs(difference / width) / 10.0 * 10000.0, 10000.0))
 
 
 @kernel

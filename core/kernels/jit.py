@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from typing import Any
 
 import numba
@@ -24,7 +24,7 @@ from numba.core.registry import CPUDispatcher
 from numba.np.ufunc import parallel as threads
 
 #: No `nnan`, no `ninf`: omics is full of NaN, and full fast-math deletes the code that skips it.
-FLAGS = {"nsz", "arcp", "contract", "afn", "reassoc"}
+FLAGS = frozenset({"nsz", "arcp", "contract", "afn", "reassoc"})
 
 _cap = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
 if "NUMBA_NUM_THREADS" not in os.environ and _cap.isdecimal() and not threads._is_initialized:
@@ -104,7 +104,31 @@ def helper(function: Callable[..., Any]) -> Callable[..., Any]:
     return compiled(function, parallel=False)
 
 
-def compiled(function: Callable[..., Any], parallel: bool) -> Callable[..., Any]:
+def strict(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile a helper whose arithmetic is kept as written, where one last digit decides.
+
+    Parameters
+    ----------
+    function : callable
+        A function of scalars and arrays.
+
+    Returns
+    -------
+    callable
+        The compiled function, same signature.
+
+    Examples
+    --------
+    >>> @strict
+    ... def tenth(x):
+    ...     return x / 10  # never x * 0.1
+    >>> tenth(3.0)
+    0.3
+    """
+    return compiled(function, parallel=False, flags=frozenset())
+
+
+def compiled(function: Callable[..., Any], parallel: bool, flags: Set[str] = FLAGS) -> Callable[..., Any]:
     """Compile with the house's flags; the cache falls back where none can be written.
 
     Parameters
@@ -113,6 +137,8 @@ def compiled(function: Callable[..., Any], parallel: bool) -> Callable[..., Any]
         What to compile.
     parallel : bool
         Whether ``prange`` runs on several threads.
+    flags : set of str
+        What the compiler may do to arithmetic, among `FLAGS`.
 
     Returns
     -------
@@ -124,7 +150,7 @@ def compiled(function: Callable[..., Any], parallel: bool) -> Callable[..., Any]
     >>> compiled(lambda x: x + 1, parallel=False)(1)
     2
     """
-    options: dict[str, Any] = {"parallel": parallel, "nogil": True, "fastmath": FLAGS, "error_model": "numpy"}
+    options: dict[str, Any] = {"parallel": parallel, "nogil": True, "fastmath": set(flags), "error_model": "numpy"}
     if not function.__module__.startswith("theracast."):
         made = numba.njit(**options)(function)
     else:

@@ -10,7 +10,7 @@ from theracast.kernels.jit import helper, kernel
 #: Cells that share one row of counts.
 _BLOCK = 1024
 #: Entries of the table that finds the radius of a squared distance.
-_TABLE = 512
+_TABLE = 1024
 _LOW = 0xFFFFFFFF
 
 
@@ -57,14 +57,14 @@ def pairs_within(
     slack = 1e-6 * grid[2]  # a point on the line between two squares is in reach of both
     reach = radii[n_radii - 1] + slack
     limit = squares[n_radii - 1]
-    scale = (_TABLE - 1) / limit if limit > 0 else 0.0
+    scale = (_TABLE - 2) / limit if limit > 0 else 0.0
     if not np.isfinite(scale):
         scale = 0.0
-    first = np.zeros(_TABLE, dtype=np.int64)  # a radius that is not too large for any distance of this entry
-    for t in range(1, _TABLE):
-        first[t] = first[t - 1]
-        while first[t] < n_radii - 1 and squares[first[t]] * scale < t - 1:
-            first[t] += 1
+    # the one radius that fits all distances of an entry, or -1 where one ends within it
+    edges = np.arange(_TABLE)
+    lowest = np.searchsorted(squares * scale, edges - 1e-6)
+    highest = np.searchsorted(squares * scale, edges + 1 + 1e-6)
+    fitting = np.where(lowest == highest, lowest, -1)
     for block in prange(blocks):
         hits = out[block]
         for i in range(block * _BLOCK, min(n, (block + 1) * _BLOCK)):
@@ -81,11 +81,13 @@ def pairs_within(
                 for j in range(starts[row + left], starts[row + right + 1]):
                     dx, dy = x - points[j, 0], y - points[j, 1]
                     distance = dx * dx + dy * dy
-                    if distance <= limit:
-                        r = first[int(distance * scale)]
-                        while distance > squares[r]:
+                    entry = distance * scale
+                    r = fitting[int(entry) if entry < _TABLE - 1 else _TABLE - 1]
+                    if r < 0:
+                        r = 0
+                        while r < n_radii and distance > squares[r]:
                             r += 1
-                        hits[r] += 1
+                    hits[r] += 1
     total = np.zeros(n_radii, dtype=np.int64)
     for block in range(blocks):
         for r in range(n_radii):

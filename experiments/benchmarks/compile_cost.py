@@ -1,6 +1,8 @@
 """What the first call of each kernel costs, in fresh processes: cold with an empty cache, warm from a full one.
 
-The call is the kernel's docstring example. Writes compile_cost.csv and the page. Run: make bench JOB=compile.
+The call is the kernel's docstring example. Before any kernel numba sets itself up, once per process (its registries,
+and scipy.linalg for them): a kernel that only doubles an array shows how much of a first call that is. Writes
+compile.csv and the page. Run: make bench JOB=compile.
 """
 
 from __future__ import annotations
@@ -8,7 +10,7 @@ from __future__ import annotations
 import csv
 import json
 import os
-import pkgutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -17,15 +19,16 @@ from pathlib import Path
 import pandas as pd
 from page import write_page
 
-import theracast.kernels
-
 HERE = Path(__file__).parent
-#: Prints seconds of the import, of the first calls, and the names of what was called.
+#: Warm calls, each in a process of its own; the median counts.
+REPEATS = 3
+#: Prints seconds of importing the module and of its example, what failed, and how many compiled functions were loaded.
 ONE = """
 import doctest, importlib, io, json, sys, time
 import numba, numpy
+from numba.core.dispatcher import Dispatcher
 begun = time.perf_counter()
-modules = [importlib.import_module(f"theracast.kernels.{m}") for m in sys.argv[1].split(",")]
+modules = [importlib.import_module(m) for m in sys.argv[1].split(",")]
 imported = time.perf_counter() - begun
 tests = [t for m in modules for t in doctest.DocTestFinder().find(m) if t.examples]
 wanted = [t for t in tests if sys.argv[2] == "*" or t.name.endswith("." + sys.argv[2])]
@@ -34,15 +37,31 @@ begun = time.perf_counter()
 for test in wanted:
     runner.run(test, out=io.StringIO().write)
 called = time.perf_counter() - begun
-print(json.dumps([imported, called, runner.failures, len(wanted)]))
+every = {v for m in list(sys.modules.values()) for v in list(vars(m).values()) if isinstance(v, Dispatcher)}
+hits = sum(n for v in every for n in v.stats.cache_hits.values())
+print(json.dumps([imported, called, runner.failures, len(wanted), hits]))
 """
 NAMES = """
 import importlib, json, pkgutil, theracast.kernels
-from numba.core.dispatcher import Dispatcher
-print(json.dumps([[m.name, k] for m in pkgutil.iter_modules(theracast.kernels.__path__) if m.name != "jit"
-    for k, v in vars(importlib.import_module("theracast.kernels." + m.name)).items()
-    if k[0] != "_" and isinstance(v, Dispatcher) and v.__module__.endswith("." + m.name)]))
+names = [f"theracast.kernels.{m.name}" for m in pkgutil.iter_modules(theracast.kernels.__path__) if m.name != "jit"]
+print(json.dumps([[name, k] for name in names for k, v in vars(importlib.import_module(name)).items()
+    if k[0] != "_" and callable(v) and v.__module__ == name]))
 """
+TRIVIAL = '''
+import numba
+import numpy as np
+
+@numba.njit(cache=True, parallel=True)
+def doubled(x):
+    """
+    >>> doubled(np.ones(2)).tolist()
+    [2.0, 2.0]
+    """
+    out = np.empty(x.size)
+    for i in numba.prange(x.size):
+        out[i] = 2 * x[i]
+    return out
+'''
 
 
 def python(script: str, *args: str, **environ: str) -> list:
@@ -53,30 +72,39 @@ def python(script: str, *args: str, **environ: str) -> list:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def cost(modules: str, kernel: str) -> tuple[float, float, float]:
-    """Seconds of the import, of the cold and of the warm first call."""
+def cost(modules: str, kernel: str, **environ: str) -> list[float]:
+    """Seconds of the import, of the cold and of the warm first call, and how many functions the cache gave."""
     with tempfile.TemporaryDirectory() as cache:
-        _, cold, failed, found = python(ONE, modules, kernel, NUMBA_CACHE_DIR=cache)
-        imported, warm, _, _ = python(ONE, modules, kernel, NUMBA_CACHE_DIR=cache)
+        _, cold, failed, found, _ = python(ONE, modules, kernel, NUMBA_CACHE_DIR=cache, **environ)
+        warm = [python(ONE, modules, kernel, NUMBA_CACHE_DIR=cache, **environ) for _ in range(REPEATS)]
     if failed or not found:
-        raise SystemExit(f"{modules}.{kernel}: its example {'fails' if failed else 'is missing'}")
-    return round(imported, 3), round(cold, 3), round(warm, 3)
+        raise ValueError(f"{modules}.{kernel}: its example {'fails' if failed else 'is missing'}")
+    imported, called = (statistics.median(run[i] for run in warm) for i in (0, 1))
+    return [round(imported, 3), round(cold, 3), round(called, 3), warm[0][4]]
 
 
 def main() -> None:
-    """Measure every public kernel, then all in one process."""
+    """Measure numba itself, every public kernel, then all in one process."""
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "trivial.py").write_text(TRIVIAL)
+        rows: list[list] = [["", "numba itself", *cost("trivial", "doubled", PYTHONPATH=folder)]]
     kernels = python(NAMES)
-    rows: list[list] = []
+    wrong = 0
     for i, (module, kernel) in enumerate(kernels, start=1):
-        imported, cold, warm = cost(module, kernel)
-        rows.append([module, kernel, imported, cold, warm])
-        print(f"[{i}/{len(kernels)}] {module}.{kernel}: import {imported} s, cold {cold} s, warm {warm} s")
-    modules = ",".join(m.name for m in pkgutil.iter_modules(theracast.kernels.__path__) if m.name != "jit")
-    rows.append(["", "all of them", *cost(modules, "*")])
-    with (HERE / "compile_cost.csv").open("w", newline="") as file:
-        csv.writer(file).writerows([["module", "kernel", "import_s", "cold_s", "warm_s"], *rows])
+        try:
+            rows.append([module.rsplit(".", 1)[1], kernel, *cost(module, kernel)])
+        except ValueError as error:
+            wrong += 1
+            print(f"[{i}/{len(kernels)}] WRONG: {error}")
+            continue
+        print(f"[{i}/{len(kernels)}] {module}.{kernel}: cold {rows[-1][3]} s, warm {rows[-1][4]} s", flush=True)
+    if wrong:
+        raise SystemExit(f"{wrong} examples are wrong: nothing written")
+    rows.append(["", "all of them", *cost(",".join(dict.fromkeys(m for m, _ in kernels)), "*")])
+    with (HERE / "compile.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["module", "kernel", "import_s", "cold_s", "warm_s", "loaded"], *rows])
     write_page(HERE, pd.read_csv(HERE / "results.csv"))
-    print(f"wrote compile_cost.csv and README.md: all in one process cold {rows[-1][3]} s, warm {rows[-1][4]} s")
+    print(f"wrote compile.csv and README.md: all in one process cold {rows[-1][3]} s, warm {rows[-1][4]} s")
 
 
 if __name__ == "__main__":

@@ -12,13 +12,13 @@ from pathlib import Path
 import numba
 import numpy as np
 import pytest
+from grid import jitted
 
 from theracast.kernels import jit
 from theracast.kernels.enrichment import set_means
 
 CORE = Path(jit.__file__).resolve().parents[1]
 linux = pytest.mark.skipif(not hasattr(os, "register_at_fork"), reason="no fork here")
-jitted = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="the JIT is off")
 
 #: Each script starts so: one kernel, its input, the right answer, and a fork that reports how the child ended.
 HEAD = """
@@ -62,12 +62,17 @@ def python(script, *, head=HEAD, cwd=None, **environ):
     return done.stdout.strip()
 
 
+# ---------------------------------------------------------------- forks and threads: each in a Python of its own
+
+
+@jitted
 @linux
 def test_a_fork_after_use_gives_the_same_bits():
     script = "wanted = run()\nprint([forked() for _ in range(3)], run() == wanted, numba.threading_layer())"
     assert python(script) == "[0, 0, 0] True workqueue"
 
 
+@jitted
 @linux
 def test_a_fork_from_a_thread_gives_the_same_bits():
     """multiprocessing.Pool replaces its workers from a thread of its own."""
@@ -80,6 +85,7 @@ def test_a_fork_from_a_thread_gives_the_same_bits():
     assert python(script) == "[0] 0 True"
 
 
+@jitted
 @linux
 def test_a_fork_while_threads_compute_gives_the_same_bits():
     script = """
@@ -98,6 +104,7 @@ def test_a_fork_while_threads_compute_gives_the_same_bits():
     assert python(script) == "[0, 0, 0, 0, 0] []"
 
 
+@jitted
 @linux
 def test_workers_of_workers_give_the_same_bits():
     """Spark: a daemon forks workers, which fork and run threads of their own."""
@@ -113,6 +120,7 @@ def test_workers_of_workers_give_the_same_bits():
     assert python(script) == "[0, 0]"
 
 
+@jitted
 @linux
 def test_a_pool_that_forks_works():
     script = """
@@ -126,6 +134,7 @@ def test_a_pool_that_forks_works():
     assert python(script) == "True"
 
 
+@jitted
 def test_eight_threads_at_once_give_the_same_bits():
     """From the first call on: all eight ask for the kernel before it is compiled."""
     script = """
@@ -137,6 +146,7 @@ def test_eight_threads_at_once_give_the_same_bits():
     assert python(script) == "160 1"
 
 
+@jitted
 @pytest.mark.parametrize(
     ("environ", "threads"),
     [
@@ -159,6 +169,7 @@ def test_the_cap_on_threads_is_respected(environ, threads):
     assert python(script, **environ) == f"{threads} {threads}"
 
 
+@jitted
 @pytest.mark.parametrize("name", ["NUMBA_THREADING_LAYER", "NUMBA_THREADING_LAYER_PRIORITY"])
 def test_a_threading_layer_asked_for_is_obeyed(name):
     asked = {"NUMBA_THREADING_LAYER": "omp", "NUMBA_THREADING_LAYER_PRIORITY": "omp workqueue tbb"}
@@ -169,24 +180,6 @@ def test_a_threading_layer_asked_for_is_obeyed(name):
 def test_without_the_jit_kernels_are_python():
     script = "values, members, offsets = values[:3], members[:800], offsets[:3]\nrun()\nprint(type(set_means).__name__)"
     assert python(script, NUMBA_DISABLE_JIT="1") == "function"
-
-
-def test_no_kernel_compiles_at_import():
-    script = """
-    import importlib, pkgutil, sys
-    import theracast.kernels
-    for m in pkgutil.iter_modules(theracast.kernels.__path__):
-        importlib.import_module(f"theracast.kernels.{m.name}")
-    from numba.core.dispatcher import Dispatcher
-    found = {v for m in list(sys.modules.values()) if (m.__name__ or "").startswith("theracast.")
-             for v in vars(m).values() if isinstance(v, Dispatcher)}
-    print(len(found) > 0, [v.__name__ for v in found if v.signatures])
-    try:
-        import numba; print(numba.threading_layer())
-    except ValueError:
-        print("no threads yet")
-    """
-    assert python(script, head="").split("\n") == ["True []", "no threads yet"]
 
 
 # ---------------------------------------------------------------- the cache
@@ -278,6 +271,81 @@ def test_a_cache_under_the_bare_name_cannot_poison(tmp_path):
     assert python(script, head=head, cwd=tmp_path) == "[[1.0], [1.0]] core.kernels.enrichment"
     assert not list(tmp_path.rglob("*.nbi"))
     assert used_from(tmp_path)[1:] == ["0"]
+
+
+# ---------------------------------------------------------------- at import
+
+#: Imports every module of kernels and says of each compiled function: module, name, signatures, cache.
+EVERY = """
+import importlib, pkgutil, sys
+import theracast.kernels
+names = [m.name for m in pkgutil.iter_modules(theracast.kernels.__path__)]
+modules = [importlib.import_module(f"theracast.kernels.{name}") for name in names]
+from numba.core.dispatcher import Dispatcher
+held = [(m.__name__, v) for m in modules for v in vars(m).values() if isinstance(v, Dispatcher)]
+found = [v for name, v in held if v.__module__ == name]
+"""
+
+
+PLANTED = """
+from theracast.kernels.jit import helper
+
+@helper
+def doubled(x):
+    return 2 * x
+
+doubled(1)
+"""
+
+
+@jitted
+@pytest.mark.parametrize("planted", [[], ["doubled"]], ids=["as it is", "planted"])
+def test_no_kernel_compiles_at_import(tmp_path, planted):
+    file = copied(tmp_path) / "kernels" / "survival.py"
+    if planted:
+        file.write_text(file.read_text("utf-8") + PLANTED)
+    script = """
+    import numba
+    print(len(found) > 30, [v.__name__ for v in found if v.signatures])
+    try:
+        print(numba.threading_layer())
+    except ValueError:
+        print("no threads")
+    """
+    said = python(script, head=HIDDEN.format(folder=str(tmp_path)) + EVERY, cwd=CORE.parent).splitlines()
+    assert said[0] == f"True {planted}"
+    assert said[1] == "no threads"
+
+
+@jitted
+def test_every_kernel_has_a_cache_under_its_installed_name(tmp_path):
+    """In __pycache__ beside its module, in files that bear the names of both."""
+    folder = copied(tmp_path) / "kernels"
+    script = """
+    for v in found:
+        print(v.__module__, v.__name__, v._cache.cache_path, v._cache._impl.filename_base)
+    """
+    said = python(script, head=HIDDEN.format(folder=str(tmp_path)) + EVERY, cwd=CORE.parent).splitlines()
+    wanted = {f"theracast.kernels.{f.stem}" for f in folder.glob("*.py")} - {"theracast.kernels.jit"}
+    assert {line.split()[0] for line in said} == wanted - {"theracast.kernels.__init__"}
+    for module, name, place, base in map(str.split, said):
+        assert place == str(folder / "__pycache__")
+        assert base.startswith(f"{module.rsplit('.', 1)[1]}.{name}-")
+
+
+@jitted
+@pytest.mark.nightly
+def test_every_kernel_can_be_cached(tmp_path):
+    """numba keeps no kernel that asks for the number of threads: it compiles in every process, with a warning."""
+    script = """
+    import doctest, warnings
+    warnings.simplefilter("error", numba.NumbaWarning)
+    for module in modules:
+        assert doctest.testmod(module).failed == 0
+    print([v.__name__ for v in found if len(v.signatures) and not list(cache.rglob(f"*.{v.__name__}-*.nbc"))])
+    """
+    head = f"import numba\nfrom pathlib import Path\ncache = Path({str(tmp_path)!r})\n" + EVERY
+    assert python(script, head=head, NUMBA_CACHE_DIR=str(tmp_path)) == "[]"
 
 
 # ---------------------------------------------------------------- the guard

@@ -1,4 +1,4 @@
-"""Survival measures: equal to lifelines, right by hand, and clear about bad input."""
+"""Survival measures: equal to lifelines and scikit-survival, right by hand, and clear about bad input."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,9 @@ import pytest
 from theracast.errors import DataError
 from theracast.models.survival import brier_ipcw, concordance, kaplan_meier
 
-GOLDEN = json.loads((Path(__file__).resolve().parents[1] / "golden" / "survival_lifelines.json").read_text())
+_FOLDER = Path(__file__).resolve().parents[1] / "golden"
+GOLDEN = json.loads((_FOLDER / "survival_lifelines.json").read_text())
+BRIER = json.loads((_FOLDER / "brier_sksurv.json").read_text())
 TIME, EVENT, RISK = (np.array(GOLDEN[k]) for k in ("time", "event", "risk"))
 
 
@@ -19,6 +21,14 @@ def test_equal_to_lifelines():
     assert table.index.tolist() == [float(k) for k in GOLDEN["survival"]]
     np.testing.assert_allclose(table["survival"], list(GOLDEN["survival"].values()), rtol=0, atol=1e-14)
     assert table["at_risk"].iloc[0] == table[["events", "censored"]].to_numpy().sum() == 80
+
+
+@pytest.mark.parametrize("cohort", ["distinct", "tied"])
+def test_equal_to_scikit_survival(cohort):
+    """At tied times both take G just before the event; see make_brier.py."""
+    known = BRIER[cohort]
+    found = [brier_ipcw(known["time"], known["event"], known["survival"], h) for h in known["horizons"]]
+    np.testing.assert_allclose(found, known["brier"], rtol=0, atol=1e-12)
 
 
 def test_concordance_turns_with_the_risk_and_ignores_the_order(rng):

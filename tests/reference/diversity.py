@@ -5,12 +5,12 @@ import math
 import numpy as np
 
 
-def manhattan(values):
+def overlaps(values):
     out = np.zeros((len(values), len(values)))
     for i, a in enumerate(values.tolist()):
         for j, b in enumerate(values.tolist()):
-            parts = [abs(x - y) for x, y in zip(a, b, strict=True)]
-            out[i, j] = sum(parts) if any(math.isnan(p) or math.isinf(p) for p in parts) else math.fsum(parts)
+            finite = all(map(math.isfinite, a + b))
+            out[i, j] = math.fsum(map(min, a, b)) if finite else math.nan
     return out
 
 

@@ -24,34 +24,43 @@ def simulated(samples: int, taxa: int) -> tuple[pd.DataFrame, str]:
     return table, "(" + ",".join(parts) + ");"
 
 
-def distances(sizes: tuple[int, ...] = (200, 500, 1500), taxa: int = 2000) -> list[dict]:
-    """Three distances on three sizes; the tree is read outside, by both."""
-    from skbio import TreeNode
+def compared(job: str, table: pd.DataFrame, ours: Callable, metric: str, goal: int, **options: object) -> dict:
+    """Take two pairs where scikit-bio needs seconds."""
     from skbio.diversity import beta_diversity
 
-    warnings.simplefilter("ignore")
+    def peer() -> np.ndarray:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return beta_diversity(metric, table.to_numpy(), **options).data
+
+    size = f"{table.shape[0]} samples x {table.shape[1]} taxa"
+    pairs = 2 if len(table) >= (3000 if metric == "braycurtis" else 500) else 5
+    known = {"package": "scikit-bio", "differ": largest, "tolerance": 1e-12, "goal": goal, "pairs": pairs}
+    return paired(job, size, ours, peer, **known)
+
+
+def without_a_tree(sizes: tuple[int, ...] = (500, 1500, 3000), taxa: int = 2000) -> list[dict]:
+    """Bray-Curtis."""
+    tables = [simulated(n, taxa)[0] for n in sizes]
+    return [compared("Bray-Curtis", t, partial(bray_curtis, t), "braycurtis", 20) for t in tables]
+
+
+def with_a_tree(sizes: tuple[int, ...] = (100, 200, 500), taxa: int = 2000) -> list[dict]:
+    """UniFrac; the tree is read outside, by both."""
+    from skbio import TreeNode
+
     rows = []
-    for samples in sizes:
-        table, newick = simulated(samples, taxa)
-        ours, theirs = read_newick(newick), {"tree": TreeNode.read(io.StringIO(newick)), "taxa": list(table.columns)}
-        counts = table.to_numpy()
-        jobs = {
-            "Bray-Curtis": (partial(bray_curtis, table), "braycurtis", {}, 20),
-            "UniFrac": (partial(unifrac, table, ours), "unweighted_unifrac", theirs, 70),
-            "weighted UniFrac": (partial(unifrac, table, ours, weighted=True), "weighted_unifrac", theirs, 70),
-        }
-        for job, (call, metric, options, goal) in jobs.items():
-
-            def peer(metric=metric, options=options, counts=counts) -> np.ndarray:
-                return beta_diversity(metric, counts, **options).data
-
-            size = f"{samples} samples x {taxa} taxa"
-            pairs = 5 if samples <= 500 else 2
-            options = {"package": "scikit-bio", "differ": largest, "tolerance": 1e-11, "goal": goal, "pairs": pairs}
-            rows.append(paired(job, size, call, peer, **options))
+    for n in sizes:
+        table, newick = simulated(n, taxa)
+        tree, theirs = read_newick(newick), {"tree": TreeNode.read(io.StringIO(newick)), "taxa": list(table.columns)}
+        for name in ("unweighted", "weighted"):
+            ours = partial(unifrac, table, tree, weighted=name == "weighted")
+            rows.append(
+                compared(f"{name} UniFrac".removeprefix("unweighted "), table, ours, f"{name}_unifrac", 70, **theirs)
+            )
     return rows
 
 
 def jobs() -> dict[str, Callable[[], list[dict]]]:
     """Return the jobs of this family."""
-    return {"diversity": distances}
+    return {"bray_curtis": without_a_tree, "unifrac": with_a_tree}
