@@ -10,8 +10,12 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from theracast.errors import DataError
+from theracast.kernels.ranks import sorted_genes
 from theracast.kernels.survival import concordance_counts
 from theracast.models.estimates import read_columns
+
+#: Below it numpy's sort is quicker than waking the threads of a kernel.
+_SHORT = 4096
 
 
 def kaplan_meier(time: ArrayLike, event: ArrayLike) -> pd.DataFrame:
@@ -39,13 +43,15 @@ def kaplan_meier(time: ArrayLike, event: ArrayLike) -> pd.DataFrame:
     {1.0: 0.75, 2.0: 0.5, 3.0: 0.0}
     """
     times, happened = _read(time, event)
-    distinct, place = np.unique(times, return_inverse=True)
-    events = np.bincount(place, weights=happened, minlength=distinct.size).astype(np.int64)
-    all_ = np.bincount(place, minlength=distinct.size)
-    at_risk = times.size - np.cumsum(all_) + all_
-    survival = np.cumprod(1 - events / at_risk) if distinct.size else np.zeros(0)
-    columns = {"at_risk": at_risk, "events": events, "censored": all_ - events, "survival": survival}
-    return pd.DataFrame(columns, index=pd.Index(distinct, name="time"))
+    order, fresh = _ascending(times)
+    begins = np.flatnonzero(fresh)
+    past = np.append(0, np.cumsum(happened[order], dtype=np.int64))
+    events = np.diff(past[np.append(begins, times.size)])
+    at_risk = times.size - begins
+    censored = at_risk - np.append(at_risk[1:], 0)[: begins.size] - events
+    survival = np.cumprod(1 - events / at_risk)
+    columns = {"at_risk": at_risk, "events": events, "censored": censored, "survival": survival}
+    return pd.DataFrame(columns, index=pd.Index(times[order[begins]], name="time"))
 
 
 def concordance(time: ArrayLike, event: ArrayLike, risk: ArrayLike) -> float:
@@ -77,9 +83,11 @@ def concordance(time: ArrayLike, event: ArrayLike, risk: ArrayLike) -> float:
     0.8333333333333334
     """
     times, happened, risks = _read(time, event, risk)
-    order = np.argsort(happened, kind="stable")
-    order = order[np.argsort(-times[order], kind="stable")]
-    ranks = np.unique(risks, return_inverse=True)[1].astype(np.int64) + 1
+    order = np.concatenate([np.flatnonzero(happened == 0), np.flatnonzero(happened == 1)])
+    order = order[_ascending(-times[order])[0]]
+    by_risk, fresh = _ascending(risks)
+    ranks = np.empty(risks.size, np.int64)
+    ranks[by_risk] = np.cumsum(fresh)
     right, tied, pairs = concordance_counts(ranks[None, order], times[order], happened[order] == 1)[0]
     return float((right + tied / 2) / pairs) if pairs else float("nan")
 
@@ -131,6 +139,16 @@ def brier_ipcw(time: ArrayLike, event: ArrayLike, survival: ArrayLike, horizon: 
         return float("nan")
     lost = np.where(gone, alive**2 / before, 0.0) + np.where(beyond, (1 - alive) ** 2 / (late if late > 0 else 1), 0.0)
     return float(lost.mean())
+
+
+def _ascending(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the stable order of patients by a value, and where in it a new value begins."""
+    if values.size < _SHORT:
+        order = np.argsort(values, kind="stable")
+        ascending = values[order]
+        return order, np.append(True, ascending[1:] != ascending[:-1])[: values.size]
+    orders, tied = sorted_genes(values[None, :])
+    return orders[0], ~tied[0]
 
 
 def _read(time: ArrayLike, event: ArrayLike, *others: ArrayLike) -> list[np.ndarray]:

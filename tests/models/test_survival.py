@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from theracast.errors import DataError
@@ -98,3 +99,13 @@ def test_what_cannot_be_estimated():
 def test_mistakes_are_named(call, says):
     with pytest.raises(DataError, match=says):
         call()
+
+
+def test_each_patient_seven_times_changes_nothing(rng):
+    """Long columns are sorted by another program than short ones."""
+    time, event, risk = np.round(rng.exponential(9, 900), 1), rng.integers(0, 2, 900), np.round(rng.normal(size=900), 1)
+    seven = np.tile([time, event, risk], 7)
+    once, often = kaplan_meier(time, event), kaplan_meier(seven[0], seven[1])
+    np.testing.assert_allclose(often["survival"], once["survival"], rtol=1e-12)
+    pd.testing.assert_frame_equal(often.drop(columns="survival"), 7 * once.drop(columns="survival"))
+    assert concordance(*seven) == pytest.approx(concordance(time, event, risk), rel=1e-14)
