@@ -198,7 +198,7 @@ def grid_summaries(
         Widest distance that is bridged.
     run : int
         How long the grid is outside or within a band before that counts.
-    bands : ndarray of float64, shape (n_bands, 2)
+    bands : ndarray of float64, shape (n_bands, 2), at most 8
         Lower and upper end; both belong to the band.
 
     Returns
@@ -228,8 +228,7 @@ def grid_summaries(
             numbers[s, 2] = _path(points, step / short)
             numbers[s, 3], numbers[s, 4] = _lagged(points, long // step)
             numbers[s, 5] = _travel(points, round(middle / step))
-            for b in range(bands.shape[0]):
-                episodes[s, b] = _episodes(points, bands[b, 0], bands[b, 1], -(-run // step))
+            _episodes(points, bands, -(-run // step), episodes[s])
     return numbers, episodes
 
 
@@ -269,8 +268,8 @@ def _grid(times: np.ndarray, values: np.ndarray, step: int, period: int, gap: in
 @helper
 def _known(points: np.ndarray) -> int:
     count = 0
-    for point in points:
-        count += not np.isnan(point)
+    for k in range(points.size):
+        count += not np.isnan(points[k])
     return count
 
 
@@ -322,17 +321,34 @@ def _travel(points: np.ndarray, stride: int) -> float:
 
 
 @helper
-def _episodes(points: np.ndarray, low: float, high: float, run: int) -> int:
-    found, lasting, outside, within = 0, False, 0, 0
-    for point in points:
-        # no branches: readings near a threshold cross it at random, and a processor cannot guess them
-        out, known = (point < low) | (point > high), not np.isnan(point)
-        outside = outside + 1 if out else 0
-        within = within + 1 if known and not out else 0
-        begins = outside >= run and not lasting
-        found += begins
-        lasting = (lasting or begins) and known and within < run
-    return found
+def _episodes(points: np.ndarray, bands: np.ndarray, run: int, found: np.ndarray) -> None:
+    """Count episodes; each band is a bit, so that one walk serves them all."""
+    n = points.size
+    outside, within = np.zeros(n, np.uint8), np.zeros(n, np.uint8)
+    for b in range(bands.shape[0]):
+        low, high = bands[b, 0], bands[b, 1]
+        for k in range(n):
+            outside[k] |= ((points[k] < low) | (points[k] > high)) << b
+            within[k] |= ((points[k] >= low) & (points[k] <= high)) << b
+    begins, stays = _lasted(outside, run), (outside | within) & ~_lasted(within, run)
+    lasting = np.uint8(0)
+    for k in range(n):
+        new = begins[k] & ~lasting
+        if new:
+            for b in range(bands.shape[0]):
+                found[b] += (new >> b) & 1
+        lasting = (lasting | new) & stays[k]
+
+
+@helper
+def _lasted(bits: np.ndarray, run: int) -> np.ndarray:
+    """Keep the bits that were set at this point and the ``run - 1`` before it."""
+    out = bits.copy()
+    out[: run - 1] = 0
+    for back in range(1, run):
+        for k in range(back, bits.size):
+            out[k] &= bits[k - back]
+    return out
 
 
 @helper
