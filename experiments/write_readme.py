@@ -11,6 +11,8 @@ import re
 import tempfile
 from pathlib import Path
 
+import pandas as pd
+
 from theracast.models.base import LEVEL
 from theracast.models.config import Experiment
 from theracast.predict.demo import run_demo
@@ -29,6 +31,15 @@ def put(path: Path, parts: dict[str, str]) -> None:
             raise SystemExit(f"{path}: no place marked {name!r}")
         text = f"{text[: found.start(1)]}{part}\n{text[found.end(1) :]}"
     path.write_text(text, encoding="utf-8")
+
+
+def bench_rows(file: Path) -> pd.DataFrame:
+    """Return the largest size of each benchmark; experiments/benchmarks/README.md has them all."""
+    found = pd.read_csv(file).groupby("job", sort=False).tail(1)
+    peer = found["peer"].str.split(":").str[0] + " " + found["peer_version"].astype(str)
+    columns = {"job": found["job"], "size": found["size"].str.split(" \\(").str[0], "ours, s": found["ours_s"]}
+    columns |= {"peer": peer, "peer, s": found["peer_s"], "ratio": found["ratio"], "goal": found["goal"]}
+    return pd.DataFrame(columns).map(lambda v: f"{v:.3g}" if isinstance(v, float) else v)
 
 
 def main() -> None:
@@ -51,7 +62,8 @@ def main() -> None:
         + f"{person.upper:.0%}), decision `{person.decision}`."
     )
     means = markdown(mean_rows(done.validation))
-    put(ROOT / "README.md", {"result": f"{means}\n\n{told}"})
+    bench = markdown(bench_rows(ROOT / "experiments" / "benchmarks" / "results.csv"))
+    put(ROOT / "README.md", {"result": f"{means}\n\n{told}", "bench": bench})
     table = markdown(cohort_rows(done.validation))
     put(ROOT / "experiments" / "README.md", {"melanoma_ici": f"{experiment.claim.strip()}\n\n{table}\n\n{means}"})
 
