@@ -7,11 +7,13 @@ will stay together.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pandas as pd
 
 from theracast.errors import DataError, UsageError
-from theracast.kernels.normalise import binary_logs, trimmed_means
+from theracast.kernels.normalise import mean_logs, median_ratios, order_statistics, trimmed_means
 
 #: edgeR's defaults: share of genes cut from either end, by ratio and by level.
 RATIO_TRIM, LEVEL_TRIM = 0.3, 0.05
@@ -53,17 +55,14 @@ def tmm_factors(counts: pd.DataFrame) -> pd.Series:
     reference = _reference(values, sizes)
     seen = np.flatnonzero(values[reference])
     target = values[reference, seen] / sizes[reference]
-    target_logs = binary_logs(target[None])
+    against = target, np.array([math.log2(share) for share in target]), sizes[reference]
     logs = np.empty(len(values))
     for start in range(0, len(values), ROWS):
         part = slice(start, start + ROWS)
         # divisions stay here: compiled code may multiply by a reciprocal, which breaks ties that edgeR sees
-        shares = values[part].take(seen, axis=1) / sizes[part, None]
-        ratios = binary_logs(shares / target)
-        levels = (binary_logs(shares) + target_logs) / 2
-        ordered = np.sort(ratios, axis=1), np.sort(levels, axis=1)
-        against = shares, sizes[part], target, sizes[reference]
-        logs[part] = trimmed_means(ratios, levels, *ordered, *against, RATIO_TRIM, LEVEL_TRIM)
+        shares = values[part].take(seen, axis=1)
+        shares /= sizes[part, None]
+        logs[part] = trimmed_means(shares / target, shares, sizes[part], *against, RATIO_TRIM, LEVEL_TRIM)
     factors = np.exp2(logs)
     return pd.Series(factors / np.exp(np.log(factors).mean()), index=counts.index, name="tmm_factor")
 
@@ -94,8 +93,10 @@ def size_factors(counts: pd.DataFrame) -> pd.Series:
     [0.7071, 1.4142]
     """
     values = _counts(counts)
-    logs = np.log(values[:, (values > 0).all(axis=0)])
-    if not logs.shape[1]:
+    with np.errstate(over="ignore", invalid="ignore"):  # products out of range are taken apart; uncompiled, they warn
+        means = mean_logs(values)
+    shared = np.flatnonzero(np.isfinite(means))
+    if not shared.size:
         raise DataError(
             "no gene is above zero in every sample",
             code="THX-D18",
@@ -103,7 +104,7 @@ def size_factors(counts: pd.DataFrame) -> pd.Series:
             got=f"{values.shape[0]} samples, {values.shape[1]} genes",
             fix="Leave out samples with few counts, or use tmm_factors.",
         )
-    factors = np.exp(np.median(logs - logs.mean(axis=0), axis=1))
+    factors = median_ratios(values, shared, np.exp(means[shared]))
     return pd.Series(factors, index=counts.index, name="size_factor")
 
 
@@ -159,7 +160,7 @@ def _reference(values: np.ndarray, sizes: np.ndarray) -> int:
     place = (values.shape[1] - never - 1) * 0.75
     low, high = never + int(np.floor(place)), never + int(np.ceil(place))
     rest = place - np.floor(place)
-    ends = np.array([np.sort(sample)[[low, high]] for sample in values])
+    ends = order_statistics(values, np.array([low, high]))
     quartiles = ((1 - rest) * ends[:, 0] + rest * ends[:, 1]) / sizes
     if np.median(quartiles) < 1e-20:
         return int(np.argmax(np.sqrt(values).sum(axis=1)))
@@ -171,7 +172,8 @@ def _reference(values: np.ndarray, sizes: np.ndarray) -> int:
 
 def _counts(counts: pd.DataFrame) -> np.ndarray:
     values = counts.to_numpy(dtype=np.float64, na_value=np.nan)
-    if values.size and not (values.min() >= 0 and values.max() < np.inf):
+    most = values.max(axis=1, initial=0.0)
+    if not (values.min(initial=0.0) >= 0 and most.max(initial=0.0) < np.inf):
         wrong = ~(np.isfinite(values) & (values >= 0))
         raise DataError(
             "counts are missing, negative or infinite",
@@ -181,7 +183,7 @@ def _counts(counts: pd.DataFrame) -> np.ndarray:
             wanted="counts from 0, not logged",
             fix="Give raw counts; leave out genes that were not counted.",
         )
-    empty = values.max(axis=1, initial=0.0) == 0
+    empty = most == 0
     if empty.any():
         raise DataError(
             "samples have no counts",

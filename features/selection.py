@@ -31,7 +31,7 @@ def mutual_information(
     features : DataFrame of shape (n_patients, n_features)
         Continuous; no NaN: impute first.
     target : Series of shape (n_patients,)
-        Classes, in the order of `features`; not continuous.
+        Classes, with the index of `features`; not continuous.
     n_neighbors : int, default 3
         More lower the variance and raise the bias.
     noise : ndarray of shape (n_patients, n_features), optional
@@ -45,7 +45,7 @@ def mutual_information(
     Raises
     ------
     DataError
-        When there are NaN or infinities, or the lengths differ.
+        When there are NaN or infinities, or the patients of both differ.
     UsageError
         When `n_neighbors` or the shape of `noise` is impossible.
 
@@ -60,7 +60,7 @@ def mutual_information(
     if n_neighbors < 1:
         raise UsageError("n_neighbors is impossible", got=repr(n_neighbors), wanted="a whole number from 1")
     values = features.to_numpy(dtype=np.float64, na_value=np.nan)
-    codes = _classes(target, len(values))
+    codes = _classes(target, features.index)
     if not np.isfinite(values).all():
         raise DataError("features hold NaN or infinities", code="THX-D11", where="features", fix="Impute them first.")
     if noise is not None and noise.shape != values.shape:
@@ -91,7 +91,7 @@ def mrmr(features: pd.DataFrame, target: pd.Series, n_features: int) -> list[str
     features : DataFrame of shape (n_patients, n_features)
         Numbers; NaN is left out pair by pair.
     target : Series of shape (n_patients,)
-        Classes, in the order of `features`.
+        Classes, with the index of `features`.
     n_features : int
         How many to select; fewer where fewer have an F above 0.
 
@@ -103,7 +103,7 @@ def mrmr(features: pd.DataFrame, target: pd.Series, n_features: int) -> list[str
     Raises
     ------
     DataError
-        When the lengths differ, a class is missing, or a feature is infinite.
+        When the patients of both differ, a class is missing, or a feature is infinite.
     UsageError
         When `n_features` is below 1.
 
@@ -117,7 +117,7 @@ def mrmr(features: pd.DataFrame, target: pd.Series, n_features: int) -> list[str
     if n_features < 1:
         raise UsageError("n_features is impossible", got=repr(n_features), wanted="a whole number from 1")
     values = features.to_numpy(dtype=np.float64, na_value=np.nan)
-    codes = _classes(target, len(values))
+    codes = _classes(target, features.index)
     if np.isinf(values).any():
         raise DataError("features hold infinities", code="THX-D11", where="features", fix="Leave unknown cells empty.")
     columns = np.ascontiguousarray(values.T)
@@ -146,10 +146,24 @@ def _redundancy(columns: np.ndarray, picked: int) -> np.ndarray:
     return np.maximum(np.abs(np.nan_to_num(found)), FLOOR)
 
 
-def _classes(target: pd.Series, n: int) -> np.ndarray:
-    if len(target) != n:
+def _classes(target: pd.Series, patients: pd.Index) -> np.ndarray:
+    if len(target) != len(patients):
         raise DataError(
-            "features and target differ in length", code="THX-D17", where="target", got=str(len(target)), wanted=str(n)
+            "features and target differ in length",
+            code="THX-D17",
+            where="target",
+            got=str(len(target)),
+            wanted=str(len(patients)),
+        )
+    if not target.index.equals(patients):
+        known = int(target.index.isin(patients).sum())
+        raise DataError(
+            "features and target differ in their index",
+            code="THX-D17",
+            where="target",
+            got=f"{known} of {len(patients)} patients of the features, perhaps in another order",
+            wanted="the same patients in the same order",
+            fix="Use target.loc[features.index].",
         )
     codes, _ = pd.factorize(np.asarray(target), sort=True)
     if (codes < 0).any():
@@ -157,7 +171,7 @@ def _classes(target: pd.Series, n: int) -> np.ndarray:
             "the target has missing classes",
             code="THX-D12",
             where="target",
-            got=f"{int((codes < 0).sum())} of {n}",
+            got=f"{int((codes < 0).sum())} of {len(patients)}",
             fix="Leave these patients out.",
         )
     return codes.astype(np.int64)

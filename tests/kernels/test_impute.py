@@ -11,7 +11,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from theracast.errors import UsageError
 from theracast.features import imputation
 from theracast.features.imputation import NearestPatientsImputer
-from theracast.kernels.impute import nearest_donors
+from theracast.kernels.impute import nearest_donors, shared_ones
 
 
 def table(n=30, p=8, share=0.2, decimals=None, seed=1):
@@ -49,6 +49,8 @@ NASTY = {
     "a patient of NaN": with_row(table(), 3, np.nan),
     "one donor": with_row(with_column(table(), 2, np.nan), 4, 1.5),
     "ties": table(decimals=0),
+    "ties up to rounding": table(200, 12, decimals=1),
+    "many columns": table(50, 400, decimals=1),
     "all equal": with_row(np.where(np.isnan(table()), np.nan, 1.0), 0, 1.0),
     "same patients twice": np.vstack([table(), table()]),
     "float32": table().astype(np.float32),
@@ -105,13 +107,24 @@ def test_nearest_donors_equals_its_twin(values, k):
     away[rng.random(away.shape) < 0.2] = np.nan
     rows, columns = np.nonzero(np.isnan(values))
     offsets = np.searchsorted(rows, np.arange(len(values) + 1))
-    given = np.argsort(away, axis=1, kind="stable"), away, values, columns, offsets, k
+    given = away, values, columns, offsets, k
     for got, wanted in zip(nearest_donors(*given), slow.nearest_donors(*given), strict=True):
         np.testing.assert_array_equal(got, wanted)
 
 
+@pytest.mark.parametrize("shape", [(0, 2), (1, 1), (7, 3), (70, 9), (3, 0)])
+@pytest.mark.parametrize("change", [lambda w: w, lambda w: w[::-1, ::-1], np.asfortranarray, frozen, np.bitwise_not])
+def test_shared_ones_equals_its_twin(shape, change):
+    rng = np.random.default_rng(4)
+    these, those = (change(rng.integers(0, 2**64, shape, dtype=np.uint64)) for _ in range(2))
+    wanted = np.reshape(slow.shared_ones(these, those), (len(these), len(those)))
+    with np.errstate(over="ignore"):
+        np.testing.assert_array_equal(shared_ones(these, those), wanted)
+        np.testing.assert_array_equal(shared_ones(these, np.zeros_like(those)), 0 * wanted)
+
+
 def test_nobody_to_impute():
-    given = np.zeros((0, 3), int), np.zeros((0, 3)), np.ones((3, 2)), np.zeros(0, int), np.zeros(1, int), 2
+    given = np.zeros((0, 3)), np.ones((3, 2)), np.zeros(0, int), np.zeros(1, int), 2
     assert [part.shape for part in nearest_donors(*given)] == [(0, 2), (0, 2), (0,)]
 
 

@@ -170,6 +170,10 @@ def test_impossible_input():
     for tool in (lambda *a: mutual_information(*a), lambda *a: mrmr(*a, 3)):
         with pytest.raises(DataError, match="differ in length"):
             tool(x, y[1:])
+        with pytest.raises(DataError, match=r"index \| .* 120 of 120 patients .* do: Use target.loc"):
+            tool(x, y[::-1])
+        with pytest.raises(DataError, match="got: 119 of 120 patients"):
+            tool(x, y.rename({0: 500}))
         with pytest.raises(DataError, match="missing classes"):
             tool(x, y.astype(float).replace(0.0, np.nan))
         with pytest.raises(DataError, match="infinities"):

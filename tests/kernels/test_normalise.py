@@ -10,7 +10,7 @@ from reference import normalise as slow
 
 from theracast.errors import DataError, UsageError
 from theracast.features.normalisation import logcpm, size_factors, tmm_factors
-from theracast.kernels.normalise import binary_logs, trimmed_means
+from theracast.kernels.normalise import mean_logs, median_ratios, order_statistics, trimmed_means
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 NAMES = ["alone", "composed", "expected", "plain", "proportional", "same", "sparse", "ties", "two"]
@@ -87,29 +87,69 @@ GRID = {
 }
 
 
+def positive(values):
+    """Return two to the power of the grid's numbers, where that is finite; as many ties as there were."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.where(np.isinf(values), values, np.exp2(values)).astype(values.dtype)
+
+
+@pytest.mark.parametrize("extra", [1.0, 0.0, np.inf, -1.0, 5e-324, 1e300])
 @pytest.mark.parametrize("trims", [(0.3, 0.05), (0.0, 0.0), (0.49, 0.2)])
 @pytest.mark.parametrize("values", GRID.values(), ids=GRID)
-def test_trimmed_means_equals_its_twin(values, trims):
-    levels = np.where(np.isnan(values), np.nan, np.roll(np.nan_to_num(values), 1, axis=1)).astype(values.dtype)
+def test_trimmed_means_equals_its_twin(values, trims, extra):
     rng = np.random.default_rng(8)
-    shares, sizes, target = rng.random(values.shape), rng.random(len(values)) + 9, rng.random(values.shape[1])
-    given = values, levels, np.sort(values, axis=1), np.sort(levels, axis=1), shares, sizes, target, 7.0, *trims
+    ratios = positive(values)
+    ratios = np.where(rng.random(ratios.shape) < 0.05, np.float64(extra), ratios) if extra != 1.0 else ratios
+    shares = np.roll(np.nan_to_num(positive(values), posinf=1.0), 1, axis=1) / 64
+    sizes, target = rng.random(len(values)) + 9, rng.random(values.shape[1])
+    given = ratios, shares, sizes, target, np.log2(target), 7.0, *trims
+    with np.errstate(all="ignore"):
+        got, wanted = trimmed_means(*given), slow.trimmed_means(*given)
     rtol = 1e-6 if values.dtype == np.float32 else 1e-10
-    np.testing.assert_allclose(trimmed_means(*given), slow.trimmed_means(*given), rtol=rtol, atol=1e-13)
-
-
-@pytest.mark.parametrize("extra", [0.0, np.inf, -np.inf, 1.0, 5e-324, 1e300])
-@pytest.mark.parametrize("values", GRID.values(), ids=GRID)
-def test_binary_logs_equals_its_twin(values, extra):
-    values = np.where(np.abs(values) > 1.5, np.float64(extra), values)
-    np.testing.assert_array_equal(binary_logs(values), slow.binary_logs(values))
+    np.testing.assert_allclose(got, wanted, rtol=rtol, atol=1e-13)
 
 
 def test_a_variance_of_zero_is_left_to_r():
     one = np.ones((5, 40))
-    given = normal(), normal(), np.sort(normal()), np.sort(normal()), one, one[:, 0], one[0], 1.0, 0.3, 0.05
+    given = positive(normal()), one, one[:, 0], one[0], np.zeros(40), 1.0, 0.3, 0.05
     with np.errstate(all="ignore"):
         np.testing.assert_array_equal(trimmed_means(*given), slow.trimmed_means(*given))
+
+
+WHOLE = {name: values for name, values in GRID.items() if not np.isnan(values).any()}
+SPECIAL = np.array([[-0.0, 0.0, np.inf, -np.inf, 5e-324, -5e-324, 1.0, np.nextafter(1.0, 2.0), -1.0, 1e308]])
+
+
+@pytest.mark.parametrize("values", [*(v for v in WHOLE.values() if v.shape[1]), SPECIAL], ids=str)
+def test_order_statistics_equals_its_twin(values):
+    places = np.unique([0, values.shape[1] // 3, values.shape[1] // 2, values.shape[1] - 1])
+    np.testing.assert_array_equal(order_statistics(values, places), slow.order_statistics(values, places))
+    every = np.arange(values.shape[1])
+    np.testing.assert_array_equal(order_statistics(values, every), np.sort(values, axis=1))
+
+
+@pytest.mark.parametrize("zeros", [False, True])
+@pytest.mark.parametrize("values", WHOLE.values(), ids=WHOLE)
+def test_median_of_ratios_equals_its_twin(values, zeros):
+    values = np.abs(values) + (0 if zeros else np.abs(values).max(initial=0.0) / 64 + 1e-5)
+    rtol = 1e-6 if values.dtype == np.float32 else 1e-13
+    with np.errstate(over="ignore", invalid="ignore"):
+        means = mean_logs(values)
+    np.testing.assert_allclose(means, slow.mean_logs(values), rtol=rtol, atol=1e-15)
+    genes = np.flatnonzero(np.isfinite(means))
+    if genes.size:
+        given = values, genes, np.exp(means[genes])
+        np.testing.assert_allclose(median_ratios(*given), slow.median_ratios(*given), rtol=rtol)
+
+
+@pytest.mark.parametrize("size", [1e-300, 1e-60, 1e60, 1e300])
+def test_products_out_of_range(size):
+    values = (np.abs(normal((21, 30))) + 0.1) * size
+    values[4, 3] = 0.0
+    with np.errstate(over="ignore", invalid="ignore"):
+        np.testing.assert_allclose(mean_logs(values), slow.mean_logs(values), rtol=1e-14)
+    table = pd.DataFrame(values).drop(columns=3)
+    np.testing.assert_allclose(size_factors(table), size_factors(table / size), rtol=1e-12)
 
 
 def counts(n=9, genes=200, seed=0):

@@ -1,4 +1,4 @@
-"""TreeSHAP equals its definition over all subsets, and xgboost's own contributions."""
+"""TreeSHAP equals its definition over all subsets, and xgboost's own contributions and interactions."""
 
 import importlib.util
 import json
@@ -11,7 +11,9 @@ import pytest
 import xgboost as xgb
 
 from theracast.errors import DataError, ModelError
-from theracast.kernels.treeshap import shap_program, shap_values
+from theracast.kernels.treeshap import shap_values
+from theracast.kernels.treeshap_pairs import shap_interactions
+from theracast.kernels.treeshap_program import shap_program
 from theracast.models.treeshap import TreeTables
 
 SPEC = importlib.util.spec_from_file_location(
@@ -98,16 +100,17 @@ VALUES = {
 }
 
 
+@pytest.mark.parametrize("kernel", [shap_values, shap_interactions], ids=lambda kernel: kernel.__name__)
 @pytest.mark.parametrize("values", VALUES.values(), ids=VALUES)
 @pytest.mark.parametrize("trees", TREES.values(), ids=TREES)
-def test_equals_its_twin(trees, values):
+def test_equals_its_twin(trees, values, kernel):
     columns, base, before = np.array([3, 0, 4, 1, 2]), np.array([0.25, -7.0]), values.copy()
     code, number, means = shap_program(*trees)
     slow_code, slow_number, slow_means = twin.shap_program(*trees)
     np.testing.assert_allclose(means, slow_means, rtol=1e-12)
     with np.errstate(all="ignore"):
-        got = shap_values(values, columns, code, number, base)
-        wanted = twin.shap_values(values, columns, slow_code, slow_number, base)
+        got = kernel(values, columns, code, number, base)
+        wanted = getattr(twin, kernel.__name__)(values, columns, slow_code, slow_number, base)
     assert got.dtype == np.float64
     np.testing.assert_allclose(got, wanted, rtol=1e-10, atol=1e-11)
     np.testing.assert_array_equal(values, before)
@@ -131,19 +134,20 @@ def test_two_features_by_hand():
     np.testing.assert_allclose(got, [[1.5, 1.5, 1.0], [-1.5, 0.5, 1.0]], atol=1e-15)
 
 
-def test_threads_and_neighbours_do_not_change_a_bit():
+@pytest.mark.parametrize("kernel", [shap_values, shap_interactions], ids=lambda kernel: kernel.__name__)
+def test_threads_and_neighbours_do_not_change_a_bit(kernel):
     code, number, means = shap_program(*TREES["ragged"])
     values, columns, base = normal(150), np.arange(5), means[:2]
     before, found = numba.get_num_threads(), []
     try:
         for threads in range(1, numba.config.NUMBA_NUM_THREADS + 1):
             numba.set_num_threads(threads)
-            found.append(shap_values(values, columns, code, number, base).tobytes())
+            found.append(kernel(values, columns, code, number, base).tobytes())
     finally:
         numba.set_num_threads(before)
     assert len(set(found)) == 1
-    alone = [shap_values(values[[i]], columns, code, number, base)[0] for i in (0, 7, 63, 64, 149)]
-    crowd = shap_values(values, columns, code, number, base)[[0, 7, 63, 64, 149]]
+    alone = [kernel(values[[i]], columns, code, number, base)[0] for i in (0, 7, 63, 64, 149)]
+    crowd = kernel(values, columns, code, number, base)[[0, 7, 63, 64, 149]]
     assert np.array(alone).tobytes() == crowd.tobytes()
 
 
@@ -229,6 +233,21 @@ def test_equals_xgboost(case):
     if case.get("rounds", 1):  # additive in float64, the constant base score apart
         base = got.sum(-1).reshape(len(X), -1) - leaf_sums(booster, X)
         np.testing.assert_allclose(base, np.broadcast_to(base[0], base.shape), rtol=0, atol=1e-11)
+
+
+@pytest.mark.filterwarnings("ignore:.*(Unknown objective|not used).*")
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_pairs_equal_xgboost(case):
+    booster, X = trained(**case)
+    X = X[:20]
+    tables = TreeTables.from_booster(booster)
+    got, wanted = tables.interactions(X), booster.predict(xgb.DMatrix(X), pred_interactions=True)
+    assert got.shape == wanted.shape
+    np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(got.sum(-1), tables.contributions(X), rtol=0, atol=1e-11)
+    np.testing.assert_array_equal(got, np.swapaxes(got, -1, -2))
+    used = np.append(tables.columns, X.shape[1])
+    np.testing.assert_array_equal(tables.interactions(X, only_used=True), got[..., used[:, None], used])
 
 
 def test_base_score_is_exact():

@@ -1,4 +1,4 @@
-"""Slow twins of `theracast.kernels.treeshap`: the definition, over all subsets of a tree's features."""
+"""Slow twins of `theracast.kernels.treeshap` and its `_pairs`: the definition, over all subsets of a tree's features."""
 
 import math
 from itertools import combinations
@@ -17,18 +17,41 @@ def shap_program(left, right, feature, threshold, missing_left, cover, value, ro
 def shap_values(values, columns, code, number, bias):
     out = np.zeros((len(values), len(bias), values.shape[1] + 1))
     out[:, :, -1] = bias
+    for i, group, players, worth in games(values, columns, code, number):
+        for j in players:
+            for s in subsets(players - {j}):
+                weight = 1 / (len(players) * math.comb(len(players) - 1, len(s)))
+                out[i, group, columns[j]] += weight * (worth[s | {j}] - worth[s])
+    return out
+
+
+def shap_interactions(values, columns, code, number, bias):
+    out = np.zeros((len(values), len(bias), values.shape[1] + 1, values.shape[1] + 1))
+    for i, group, players, worth in games(values, columns, code, number):
+        for j, k in combinations(sorted(players), 2):
+            a, b = columns[j], columns[k]
+            for s in subsets(players - {j, k}):
+                weight = 1 / (2 * (len(players) - 1) * math.comb(len(players) - 2, len(s)))
+                both = weight * (worth[s | {j, k}] - worth[s | {j}] - worth[s | {k}] + worth[s])
+                out[i, group, a, b] += both
+                out[i, group, b, a] += both
+    alone = shap_values(values, columns, code, number, bias) - out.sum(axis=3)
+    corner = np.arange(values.shape[1] + 1)
+    out[:, :, corner, corner] += alone
+    return out
+
+
+def games(values, columns, code, number):
+    """Each row in each tree as a game: its players, and what every set of them is worth."""
     for root, group in zip(*number, strict=True):
-        players = sorted(features_of(code, root))
+        players = frozenset(features_of(code, root))
         for i, row in enumerate(values):
             x = [np.float32(row[c]) for c in columns]
-            worth = {s: expected(code, root, x, s) for k in range(len(players) + 1) for s in combinations(players, k)}
-            for j in players:
-                others = [k for k in players if k != j]
-                for size in range(len(players)):
-                    weight = 1 / (len(players) * math.comb(len(players) - 1, size))
-                    for s in combinations(others, size):
-                        out[i, group, columns[j]] += weight * (worth[tuple(sorted((*s, j)))] - worth[s])
-    return out
+            yield i, group, players, {s: expected(code, root, x, s) for s in subsets(players)}
+
+
+def subsets(players):
+    return [frozenset(s) for size in range(len(players) + 1) for s in combinations(players, size)]
 
 
 def features_of(trees, node):
