@@ -171,8 +171,7 @@ def singscore(
     sets : mapping of str to iterable of str
         Genes of each set, expected to be high.
     down : mapping of str to iterable of str, optional
-        Genes expected to be low, of the same sets: their ``1 - score`` is added, and the dispersion is the mean of
-        both, as in the authors' program since its version 1.3.2.
+        Genes expected to be low, of the same sets: ``1 - score`` is added, the dispersion is the mean of both.
     centred : bool, default True
         Whether 0.5 is taken off each score, so that 0 says neither high nor low.
     min_size : int, default 5

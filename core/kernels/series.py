@@ -224,7 +224,7 @@ def grid_summaries(
         if when.size > 0:
             step = _step(when, short, middle)
             points = _grid(when, what, step, long, gap)
-            numbers[s, 0], numbers[s, 1] = step, _known(points)
+            numbers[s, 0], numbers[s, 1] = step, (~np.isnan(points)).sum()
             numbers[s, 2] = _path(points, step / short)
             numbers[s, 3], numbers[s, 4] = _lagged(points, long // step)
             numbers[s, 5] = _travel(points, round(middle / step))
@@ -263,14 +263,6 @@ def _grid(times: np.ndarray, values: np.ndarray, step: int, period: int, gap: in
             share = (t - times[i]) / (times[i + 1] - times[i])
             points[k] = np.float64(values[i]) + share * (np.float64(values[i + 1]) - np.float64(values[i]))
     return points
-
-
-@helper
-def _known(points: np.ndarray) -> int:
-    count = 0
-    for k in range(points.size):
-        count += not np.isnan(points[k])
-    return count
 
 
 @helper

@@ -156,6 +156,7 @@ def shap_values(
 
     Examples
     --------
+    >>> from theracast.kernels.treeshap_program import shap_program
     >>> whole, real = np.array([1, -1, -1], np.int32), np.array([4.0, 1.0, 3.0])
     >>> tree = (whole, np.array([2, -1, -1], np.int32), 0 * whole, real, 0 * whole, real, real)
     >>> code, number, means = shap_program(*tree, np.array([0]), np.array([0]))

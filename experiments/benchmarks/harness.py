@@ -51,7 +51,6 @@ def paired(
     differ: Callable[[Any, Any], float],
     tolerance: float,
     goal: float,
-    pairs: int = PAIRS,
     note: str = "",
 ) -> dict[str, Any]:
     """Time ours beside a peer.
@@ -71,8 +70,6 @@ def paired(
         More than this is a failure: a wrong result has no speed.
     goal : float
         The ratio that was promised.
-    pairs : int
-        How many alternating pairs.
     note : str
         Said beside the job.
 
@@ -85,7 +82,7 @@ def paired(
     if not agreement <= tolerance:
         raise Disagreement(job, f"{job} {size}: differs from {package} by {agreement:.3g}, more than {tolerance:.3g}")
     (_, ours_mb), (_, peer_mb) = measured(ours), measured(peer)
-    times = [(timed(ours), timed(peer)) for _ in range(pairs)]
+    times = [(timed(ours), timed(peer)) for _ in range(PAIRS)]
     ratios = [p / o for o, p in times]
     return {
         "job": job,
@@ -97,7 +94,7 @@ def paired(
         "ratio": round(statistics.median(ratios), 1),
         "ratio_min": round(min(ratios), 1),
         "ratio_max": round(max(ratios), 1),
-        "pairs": pairs,
+        "pairs": PAIRS,
         "agreement": f"{agreement:.0e}",
         "ours_peak_mb": round(ours_mb),
         "peer_peak_mb": round(peer_mb),

@@ -34,8 +34,8 @@ def write_page(folder: Path, results: pd.DataFrame) -> None:
         "threads; agreement is checked before anything is timed. Seconds and ratios (peer / ours) are medians over the "
         "pairs. MB: by how much the process grew at most.",
         f"This page: {machine()}.",
-        f"**{len(judged) - len(below)} of {len(judged)} rows reach their goal.**" + (" Below it:" if len(below) else ""),
-        "\n".join(missed(below)),
+        f"**{len(judged) - len(below)} of {len(judged)} rows reach their goal.**",
+        *(["Below it:", "\n".join(missed(below))] if len(below) else []),
         table([cells(r) for _, r in results.iterrows()], COLUMNS),
         "![seconds against samples](scaling.png)",
     ]  # fmt: skip

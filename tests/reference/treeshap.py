@@ -1,4 +1,4 @@
-"""Slow twins of `theracast.kernels.treeshap` and its `_pairs`: the definition, over all subsets of a tree's features."""
+"""Slow twins of `theracast.kernels.treeshap` and its `_pairs`: the definition, over all subsets of the features."""
 
 import math
 from itertools import combinations

@@ -25,7 +25,7 @@ def simulated(samples: int, taxa: int) -> tuple[pd.DataFrame, str]:
 
 
 def compared(job: str, table: pd.DataFrame, ours: Callable, metric: str, goal: int, **options: object) -> dict:
-    """Take two pairs where scikit-bio needs seconds."""
+    """Compare with scikit-bio."""
     from skbio.diversity import beta_diversity
 
     def peer() -> np.ndarray:
@@ -34,8 +34,7 @@ def compared(job: str, table: pd.DataFrame, ours: Callable, metric: str, goal: i
             return beta_diversity(metric, table.to_numpy(), **options).data
 
     size = f"{table.shape[0]} samples x {table.shape[1]} taxa"
-    pairs = 2 if len(table) >= (3000 if metric == "braycurtis" else 500) else 5
-    known = {"package": "scikit-bio", "differ": largest, "tolerance": 1e-12, "goal": goal, "pairs": pairs}
+    known = {"package": "scikit-bio", "differ": largest, "tolerance": 1e-12, "goal": goal}
     return paired(job, size, ours, peer, **known)
 
 

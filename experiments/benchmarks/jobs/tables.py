@@ -29,7 +29,7 @@ def imputation() -> list[dict]:
         ours = partial(NearestPatientsImputer().fit_transform, table)
         peer = partial(KNNImputer().fit_transform, table)
         options = {"package": "scikit-learn", "differ": largest, "tolerance": 1e-14, "goal": 20}
-        rows.append(paired("KNN imputation", f"{n} x {p}", ours, peer, pairs=5 if n < 1000 else 3, **options))
+        rows.append(paired("KNN imputation", f"{n} x {p}", ours, peer, **options))
     return rows
 
 
@@ -51,11 +51,10 @@ def normalisation() -> list[dict]:
         values = table.to_numpy()  # the same bytes: neither has to convert them
         # A is the mean of two logarithms in edgeR and here, half the logarithm of a product in rnanorm: their roundings
         # tie other genes. Of 300 samples 10 then keep other genes; rnanorm is 4e-4 from edgeR 3.40, theracast 2e-15
-        pairs = 5 if n < 1000 else 3
-        options = {"package": "rnanorm", "differ": largest, "tolerance": 1e-3, "goal": 10, "pairs": pairs}
+        options = {"package": "rnanorm", "differ": largest, "tolerance": 1e-3, "goal": 10}
         peer = partial(rnanorm_factors, TMM, values)
         rows.append(paired("TMM", f"{n} x 20k", partial(tmm_factors, table), peer, **options))
-        options = {"package": "pydeseq2", "differ": largest, "tolerance": 1e-12, "goal": 4, "pairs": pairs}
+        options = {"package": "pydeseq2", "differ": largest, "tolerance": 1e-12, "goal": 4}
         peer = partial(lambda deseq2_norm, values: deseq2_norm(values)[1], deseq2_norm, values)
         rows.append(paired("median of ratios", f"{n} x 20k", partial(size_factors, table), peer, **options))
     return rows
@@ -96,7 +95,7 @@ def selection() -> list[dict]:
     rows = []
     for n, p, k in ((300, 300, 10), (300, 1000, 20), (300, 2000, 30))[:MOST]:
         x, y = classes(n, p)
-        options = {"package": "mrmr-selection", "tolerance": 0.0, "goal": 20, "pairs": 5 if p < 1000 else 2}
+        options = {"package": "mrmr-selection", "tolerance": 0.0, "goal": 20}
         peer = partial(mrmr_classif, x, y, k, show_progress=False, n_jobs=2)
         ours = partial(mrmr, x, y, k)
         rows.append(paired("mRMR", f"{n} x {p}, {k}", ours, peer, differ=lambda a, b: float(a != b), **options))
@@ -124,14 +123,14 @@ def dosage() -> list[dict]:
     for n, m in ((200, 200_000), (1000, 200_000), (2000, 500_000))[:MOST]:
         rng = np.random.default_rng(0)
         values, weights = rng.integers(-1, 3, (n, m), dtype=np.int8), rng.normal(size=m)
-        table, effect, pairs = pd.DataFrame(values, copy=False), pd.Series(weights), 5 if n < 2000 else 3
-        options = {"package": "numpy", "differ": largest, "tolerance": 1e-9, "goal": 40, "pairs": pairs}
+        table, effect = pd.DataFrame(values, copy=False), pd.Series(weights)
+        options = {"package": "numpy", "differ": largest, "tolerance": 1e-9, "goal": 40}
         ours, peer = partial(weighted_dosage, table, effect), partial(by_numpy, values, weights)
         rows.append(paired("dosages", f"{n} x {m // 1000}k", ours, peer, **options))
     # not within reach, about 3 times a read: the check that no dosage is above 2 is a read of its own, and the sums
     # take two, because making a float64 of a byte takes longer than reading it
     ours = partial(weighted_dosage, table, effect, means=pd.Series(1.0, index=effect.index))
-    options = {"package": "numpy:sum", "differ": lambda a, b: 0.0, "tolerance": 0.0, "goal": 0.5, "pairs": 5}
+    options = {"package": "numpy:sum", "differ": lambda a, b: 0.0, "tolerance": 0.0, "goal": 0.5}
     note = "peer: one read of the same bytes; 0.5 is twice as long"
     size = f"{n} x {m // 1000}k, means given"
     rows.append(paired("dosages", size, ours, partial(read_once, values), note=note, **options))
