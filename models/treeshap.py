@@ -104,7 +104,8 @@ class TreeTables:
         nodes, roots = _nodes(model["trees"][chosen])
         columns, nodes["feature"] = np.unique(nodes["feature"], return_inverse=True)
         groups = np.asarray(model["tree_info"][chosen], dtype=np.int64)
-        code, number, means = shap_program(*(nodes[k].astype(t) for k, t in _KINDS.items()), roots, groups)
+        kinds = {k: nodes[k].astype(t) for k, t in _KINDS.items()}
+        code, number, means = shap_program(**kinds, roots=roots, groups=groups)
         bias = _base(shape["base_score"], learner["objective"]["name"])
         outputs = max(int(shape["num_class"]), int(shape["num_target"]), 1)
         bias = np.broadcast_to(bias, outputs) + np.bincount(groups, weights=means, minlength=outputs)

@@ -129,7 +129,9 @@ def _scratch(n_genes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 @helper
 def _equal(row: np.ndarray, one: np.uint64, two: np.uint64, shift: np.uint64) -> bool:
     """Say whether two words stand for the same value; a float32 is whole in its word."""
-    return (one ^ two) <= _COLUMN and (shift > 0 or row[np.int64(one & _COLUMN)] == row[np.int64(two & _COLUMN)])
+    if (one ^ two) > _COLUMN:
+        return False
+    return bool(shift > 0 or row[np.int64(one & _COLUMN)] == row[np.int64(two & _COLUMN)])
 
 
 @helper
@@ -154,8 +156,8 @@ def _sort_sample(
         words[g] = ((_key(row[g], bits[g], shift) & _COLUMN) << _TAKEN) | np.uint64(g)
     ordered = _radix(words, spare, _measured_first(row, words), counts)
     for p in range(n):
-        g = np.int64(ordered[p] & _COLUMN)
-        ordered[p] = (_key(row[g], bits[g], shift) & ~_COLUMN) | np.uint64(g)
+        gene = np.int64(ordered[p] & _COLUMN)
+        ordered[p] = (_key(row[gene], bits[gene], shift) & ~_COLUMN) | np.uint64(gene)
     return _radix(ordered, words, n, counts), n
 
 
@@ -191,9 +193,9 @@ def _radix(words: np.ndarray, spare: np.ndarray, n: int, counts: np.ndarray) -> 
     for digit in range(3):
         place = counts[digit]
         for p in range(n):
-            k = np.int64((source[p] >> shift) & _DIGIT)
-            target[place[k]] = source[p]
-            place[k] += 1
+            value = np.int64((source[p] >> shift) & _DIGIT)
+            target[place[value]] = source[p]
+            place[value] += 1
         source, target, shift = target, source, shift + _WIDTH
     return source
 

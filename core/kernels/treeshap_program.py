@@ -38,7 +38,8 @@ def _paths(
     old, rho, reach = np.ones((3, left.size))
     tree[roots] = np.arange(roots.size)
     most, means = np.zeros(roots.size, np.int64), np.where(left[roots] < 0, value[roots], 0.0)
-    levels, here = [], roots[left[roots] >= 0]
+    levels: list[np.ndarray] = []
+    here = roots[left[roots] >= 0]
     while here.size:
         up, edge = parent[here], here
         for _ in levels:  # look for the nearest split on the same feature

@@ -38,8 +38,9 @@ def test_every_command_runs_in_the_order_shown(command, folder, monkeypatch):
 
 
 def test_the_python_shown_runs():
-    first, registry = blocks("python")
+    first, registry, kernels = blocks("python")
     exec(compile(first, "README", "exec"), {})
+    exec(compile(kernels, "README", "exec"), {"expression": load_cohort("riaz2017_mel").tables["expression"]})
     assert "load_model" in registry, "shown with a store; tests/predict/test_registry.py runs it"
 
 
@@ -55,7 +56,7 @@ def test_the_generated_parts_are_filled():
         for name, part in re.findall(
             r"<!-- begin (\w+) -->\n(.*?)<!-- end \1 -->", file.read_text("utf-8"), flags=re.DOTALL
         ):
-            assert "| theracast |" in part or "theracast" in part, (file, name)
+            assert len(part.splitlines()) > 3, (file, name)
     assert (ROOT / "experiments" / "overview.png").stat().st_size > 10_000
 
 
