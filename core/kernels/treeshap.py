@@ -9,8 +9,8 @@ where the path splits on j) and a flag o_j (1 where the row passes all of j's sp
 because the factorials are a beta integral. The integrand is a polynomial of degree d - 1 in t, so ceil(d / 2)
 Gauss-Legendre points give the integral exactly: it is no approximation. At each point a product runs down the tree and
 a sum over leaves runs up it. Every factor takes one of two values (three where a feature repeats on its path);
-`shap_program` tabulates them once, `shap_values` runs the tables over blocks of rows. All factors are positive, so
-nothing cancels within a leaf.
+`theracast.kernels.treeshap_program` tabulates them once, `shap_values` runs the tables over blocks of rows. All
+factors are positive, so nothing cancels within a leaf.
 
 TreeSHAP: DOI 10.1038/s42256-019-0138-9. Products down and sums up: DOI 10.48550/arXiv.2209.08192.
 """
@@ -23,7 +23,9 @@ from numba import prange
 from theracast.kernels.jit import helper, kernel
 from theracast.kernels.treeshap_program import JOIN, SPLIT
 
-_BLOCK = 64
+_BLOCK = 128
+# a block is filled up to this, so that every row runs in whole vectors: the same bits whatever rows stand beside it
+_LANES = 32
 
 
 @helper
@@ -32,13 +34,13 @@ def _flags(
 ) -> None:
     """Say which rows go left, among those that passed this feature's earlier splits; and which go right."""
     if missing_left:
-        for b in range(_BLOCK):
+        for b in range(flags.shape[1]):
             w = x[feature, b]
             flags[below, b] = flags[above, b] if (w < threshold or w != w) else 0.0
     else:
-        for b in range(_BLOCK):
+        for b in range(flags.shape[1]):
             flags[below, b] = flags[above, b] if x[feature, b] < threshold else 0.0
-    for b in range(_BLOCK):
+    for b in range(flags.shape[1]):
         flags[below + 1, b] = flags[above, b] - flags[below, b]
 
 
@@ -50,7 +52,7 @@ def _split(step: tuple[int, ...], number: np.ndarray, runs: np.ndarray, flags: n
         k = 1 + 6 * q
         f0, f1, f2 = number[i, k], number[i, k + 1], number[i, k + 2]
         f3, f4, f5 = number[i, k + 3], number[i, k + 4], number[i, k + 5]
-        for b in range(_BLOCK):
+        for b in range(flags.shape[1]):
             p, high, low = runs[source, q, b], flags[v, b], flags[o, b]
             runs[o, q, b] = p * (f0 + f1 * high + f2 * low)
             runs[o + 1, q, b] = p * (f3 + f4 * high + f5 * low)
@@ -63,7 +65,7 @@ def _join(step: tuple[int, ...], number: np.ndarray, runs: np.ndarray, flags: np
     for q in range(points):
         k = 1 + 6 * q
         f0, f1, f2, f3 = number[i, k], number[i, k + 1], number[i, k + 2], number[i, k + 3]
-        for b in range(_BLOCK):
+        for b in range(flags.shape[1]):
             x, y, high, low = runs[o, q, b], runs[o + 1, q, b], flags[v, b], flags[o, b]
             phi[row, b] += x * (f0 * high + f1 * low) + y * (f2 * high + f3 * low)
             runs[own, q, b] = x + y
@@ -76,7 +78,7 @@ def _end(step: tuple[int, ...], number: np.ndarray, runs: np.ndarray, flags: np.
     for q in range(points):
         k = 1 + 6 * q
         f0, f1, f2, f3, f4 = number[i, k], number[i, k + 1], number[i, k + 2], number[i, k + 3], number[i, k + 4]
-        for b in range(_BLOCK):
+        for b in range(flags.shape[1]):
             p, high, low = runs[source, q, b], flags[v, b], flags[o, b]
             phi[row, b] += p * (f3 * high + f4 * low)
             runs[own, q, b] = p * (f0 + f1 * high + f2 * low)
@@ -108,11 +110,12 @@ def _share(
 ) -> None:
     """Fill the contributions of at most `_BLOCK` rows."""
     rows, used, depth = values.shape[0], columns.size, 1
+    lanes = (rows + _LANES - 1) // _LANES * _LANES
     for i in range(code.shape[0]):
         depth = max(depth, code[i, 1] + 1)
-    x, phi = np.zeros((used, _BLOCK)), np.zeros((bias.size * used, _BLOCK))
-    runs = np.ones((2 * depth + 2, (number.shape[1] - 1) // 6, _BLOCK))
-    flags = np.ones((2 * depth + 2, _BLOCK))
+    x, phi = np.zeros((used, lanes)), np.zeros((bias.size * used, lanes))
+    runs = np.ones((2 * depth + 2, (number.shape[1] - 1) // 6, lanes))
+    flags = np.ones((2 * depth + 2, lanes))
     for b in range(rows):
         for j in range(used):
             x[j, b] = np.float32(values[b, columns[j]])
@@ -133,8 +136,9 @@ def shap_values(
     """Shapley values of each row: what each feature adds to the mean of the trees.
 
     Cost: O(rows x nodes x points) with points = ceil(depth / 2), in blocks of rows that vectorise and stay in the
-    cache; scratch per block: the used features, once in and once out. Trees add up in their order, in float64, so
-    neither the number of threads nor the other rows change a bit. DOI 10.1038/s42256-019-0138-9.
+    cache. Scratch: one block of at most 128 rows per thread at a time, the used features once in and once out, and
+    2 depth x points products. Trees add up in their order, in float64, so neither the number of threads nor the other
+    rows change a bit. DOI 10.1038/s42256-019-0138-9.
 
     Parameters
     ----------
@@ -142,17 +146,17 @@ def shap_values(
         NaN where not measured; compared as float32, as xgboost does.
     columns : ndarray of int64, shape (n_used,)
         Columns of `values` that the trees split on.
-    code : ndarray of int32, shape (n_steps, 9)
-        From `shap_program`.
+    code : ndarray of int32, shape (n_steps, 10)
+        From `theracast.kernels.treeshap_program.shap_program`.
     number : ndarray of float64, shape (n_steps, 1 + 6 * points)
-        From `shap_program`.
+        From `theracast.kernels.treeshap_program.shap_program`.
     bias : ndarray of float64, shape (n_outputs,)
         Sum of the trees' means, and what is added to it.
 
     Returns
     -------
     ndarray of float64, shape (n_rows, n_outputs, n_features + 1)
-        Contributions; the last column is `bias`.
+        Contributions in units of the margin (log-odds for a classifier); the last column is `bias`.
 
     Examples
     --------
