@@ -67,21 +67,25 @@ def _kept(row: np.ndarray, n: int, trim: float, words: np.ndarray, counts: np.nd
         return np.inf, -np.inf
     least = _selected(row, low, words, counts)
     largest = _selected(row, high, words, counts)
-    below, tied, after = 0, 0, np.inf
-    for j in range(row.size):
-        below += row[j] < least
-        tied += row[j] == least
-        after = min(after, row[j] if row[j] > least else np.inf)
-    if 2 * below + tied - 1 < 2 * low:  # the ties' average rank falls below the bound: all of them go
+    twice, _, after = _beside(row, least)
+    if twice < 2 * low:  # the ties' average rank falls below the bound: all of them go
         least = after
-    below, tied, before = 0, 0, -np.inf
-    for j in range(row.size):
-        below += row[j] < largest
-        tied += row[j] == largest
-        before = max(before, row[j] if row[j] < largest else -np.inf)
-    if 2 * below + tied - 1 > 2 * high:
+    twice, before, _ = _beside(row, largest)
+    if twice > 2 * high:
         largest = before
     return least, largest
+
+
+@helper
+def _beside(row: np.ndarray, value: float) -> tuple[int, float, float]:
+    """Return twice the average place, from 0, of a value of the row, and the next lower and higher value."""
+    below, tied, before, after = 0, 0, -np.inf, np.inf
+    for j in range(row.size):
+        below += row[j] < value
+        tied += row[j] == value
+        before = max(before, row[j] if row[j] < value else -np.inf)
+        after = min(after, row[j] if row[j] > value else np.inf)
+    return 2 * below + tied - 1, before, after
 
 
 @kernel

@@ -101,16 +101,8 @@ def shap_interactions(
 
     Parameters
     ----------
-    values : ndarray of float32 or float64, shape (n_rows, n_features)
-        NaN where not measured; compared as float32, as xgboost does.
-    columns : ndarray of int64, shape (n_used,)
-        Columns of `values` that the trees split on.
-    code : ndarray of int32, shape (n_steps, 10)
-        From `theracast.kernels.treeshap_program.shap_program`.
-    number : ndarray of float64, shape (n_steps, 1 + 6 * points)
-        From `theracast.kernels.treeshap_program.shap_program`.
-    bias : ndarray of float64, shape (n_outputs,)
-        Sum of the trees' means, and what is added to it.
+    values, columns, code, number, bias : ndarray
+        As in `theracast.kernels.treeshap.shap_values`.
 
     Returns
     -------

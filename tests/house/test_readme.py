@@ -56,7 +56,7 @@ def test_the_generated_parts_are_filled():
         for name, part in re.findall(
             r"<!-- begin (\w+) -->\n(.*?)<!-- end \1 -->", file.read_text("utf-8"), flags=re.DOTALL
         ):
-            assert len(part.splitlines()) > 3, (file, name)
+            assert ("| ranks |" if name == "bench" else "theracast") in part, (file, name)
     assert (ROOT / "experiments" / "overview.png").stat().st_size > 10_000
 
 

@@ -124,7 +124,7 @@ def test_the_grid_equals_its_twin(values, clock):
         for gap, run in ((0, 60), (300, 900), (2700, 900)):
             args = times, values, offsets, CLOCK, gap, run, bands
             (numbers, episodes), (wanted, many) = grid_summaries(*args), twin.grid_summaries(*args)
-            np.testing.assert_allclose(numbers, wanted, rtol=1e-9, atol=1e-9 * np.abs(values).max(initial=0))
+            np.testing.assert_allclose(numbers, wanted, rtol=1e-12, atol=1e-12 * np.abs(values).max(initial=0))
             np.testing.assert_array_equal(episodes, many)
 
 

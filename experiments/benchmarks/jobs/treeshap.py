@@ -90,19 +90,27 @@ def contributions_by_xgboost(booster: xgb.Booster, X: np.ndarray) -> np.ndarray:
 
 
 def beside_woodelf(sizes: tuple[int, ...] = (1_000, 10_000, 100_000)) -> list[dict]:
-    """Compare with woodelf, which prepares the model in every call: so does our side here."""
+    """Compare contributions with woodelf's."""
+    run, peer = TreeTables.contributions, "shap_values"
+    return [against_woodelf("treeshap_woodelf", n, TREES, run, peer, goal=3) for n in sizes]
+
+
+def pairs_beside_woodelf(sizes: tuple[int, ...] = (20, 200)) -> list[dict]:
+    """Compare interactions with woodelf's."""
+    run, peer = TreeTables.interactions, "shap_interaction_values"
+    return [against_woodelf("treeshap_pairs_woodelf", n, FEW, run, peer, goal=20) for n in sizes]
+
+
+def against_woodelf(job: str, count: int, trees: int, run: Callable, peer: str, goal: int) -> dict:
+    """Time beside woodelf, which prepares the model in every call: so does our side."""
     from woodelf import WoodelfExplainer
 
-    booster, _, _ = trained()
-    explainer, found = WoodelfExplainer(booster), []
-    for count in sizes:
-        X, frame = rows(count), framed(rows(count))
-        ours = partial(built, booster, X, TreeTables.contributions)
-        peer = partial(explainer.shap_values, frame, verbose=False)
-        options = {"package": "woodelf-explainer", "differ": largest, "tolerance": 1e-4, "goal": 3}
-        note = "one woodelf thread; our build in every call"
-        found.append(paired("treeshap_woodelf", named(count), ours, peer, note=note, **options))
-    return found
+    booster, _, _ = trained(trees)
+    X = rows(count)
+    theirs = partial(getattr(WoodelfExplainer(booster), peer), framed(X), verbose=False)
+    options = {"package": "woodelf-explainer", "differ": largest, "tolerance": 1e-4, "goal": goal}
+    note = "one woodelf thread; our build in every call"
+    return paired(job, named(count, trees), partial(built, booster, X, run), theirs, note=note, **options)
 
 
 def pairs_beside_xgboost(sizes: tuple[int, ...] = (20,)) -> list[dict]:
@@ -122,22 +130,6 @@ def pairs_beside_xgboost(sizes: tuple[int, ...] = (20,)) -> list[dict]:
 def interactions_by_xgboost(booster: xgb.Booster, X: np.ndarray) -> np.ndarray:
     """Let xgboost do it; without the bias."""
     return booster.predict(xgb.DMatrix(X, nthread=threads()), pred_interactions=True)[:, :FEATURES, :FEATURES]
-
-
-def pairs_beside_woodelf(sizes: tuple[int, ...] = (20, 200)) -> list[dict]:
-    """Compare interactions with woodelf's."""
-    from woodelf import WoodelfExplainer
-
-    booster, _, _ = trained(FEW)
-    explainer, found = WoodelfExplainer(booster), []
-    for count in sizes:
-        X, frame = rows(count), framed(rows(count))
-        ours = partial(built, booster, X, TreeTables.interactions)
-        peer = partial(explainer.shap_interaction_values, frame, verbose=False)
-        options = {"package": "woodelf-explainer", "differ": largest, "tolerance": 1e-4, "goal": 20}
-        note = "one woodelf thread; our build in every call"
-        found.append(paired("treeshap_pairs_woodelf", named(count, FEW), ours, peer, note=note, **options))
-    return found
 
 
 def framed(X: np.ndarray) -> pd.DataFrame:
