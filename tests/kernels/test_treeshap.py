@@ -1,26 +1,21 @@
 """TreeSHAP equals its definition over all subsets, and xgboost's own contributions and interactions."""
 
-import importlib.util
 import json
-from pathlib import Path
 
 import numba
 import numpy as np
 import pandas as pd
 import pytest
 import xgboost as xgb
+from reference import treeshap as twin
+from reference import treeshap_pairs as pairs_twin
+from reference import treeshap_program as program_twin
 
 from theracast.errors import DataError, ModelError
 from theracast.kernels.treeshap import shap_values
 from theracast.kernels.treeshap_pairs import shap_interactions
 from theracast.kernels.treeshap_program import shap_program
 from theracast.models.treeshap import TreeTables
-
-SPEC = importlib.util.spec_from_file_location(
-    "reference_treeshap", Path(__file__).resolve().parents[1] / "reference" / "treeshap.py"
-)
-twin = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(twin)
 
 KINDS = (np.int32, np.int32, np.int32, np.float64, np.int32, np.float64, np.float64)
 
@@ -100,17 +95,21 @@ VALUES = {
 }
 
 
-@pytest.mark.parametrize("kernel", [shap_values, shap_interactions], ids=lambda kernel: kernel.__name__)
+@pytest.mark.parametrize(
+    ("kernel", "slow"),
+    [(shap_values, twin.shap_values), (shap_interactions, pairs_twin.shap_interactions)],
+    ids=["shap_values", "shap_interactions"],
+)
 @pytest.mark.parametrize("values", VALUES.values(), ids=VALUES)
 @pytest.mark.parametrize("trees", TREES.values(), ids=TREES)
-def test_equals_its_twin(trees, values, kernel):
+def test_equals_its_twin(trees, values, kernel, slow):
     columns, base, before = np.array([3, 0, 4, 1, 2]), np.array([0.25, -7.0]), values.copy()
     code, number, means = shap_program(*trees)
-    slow_code, slow_number, slow_means = twin.shap_program(*trees)
+    slow_code, slow_number, slow_means = program_twin.shap_program(*trees)
     np.testing.assert_allclose(means, slow_means, rtol=1e-12)
     with np.errstate(all="ignore"):
         got = kernel(values, columns, code, number, base)
-        wanted = getattr(twin, kernel.__name__)(values, columns, slow_code, slow_number, base)
+        wanted = slow(values, columns, slow_code, slow_number, base)
     assert got.dtype == np.float64
     np.testing.assert_allclose(got, wanted, rtol=1e-10, atol=1e-11)
     np.testing.assert_array_equal(values, before)

@@ -1,17 +1,9 @@
-"""Slow twins of `theracast.kernels.treeshap` and its `_pairs`: the definition, over all subsets of the features."""
+"""Slow twin of `theracast.kernels.treeshap`: the definition, over all subsets of the features."""
 
 import math
-from itertools import combinations
 
 import numpy as np
-
-
-def shap_program(left, right, feature, threshold, missing_left, cover, value, roots, groups):
-    """Compile nothing: hand the trees on as they are, with the mean of each tree's leaves."""
-    trees = (left, right, feature, threshold, missing_left, cover, value)
-    nobody = np.zeros(0)
-    means = np.array([expected(trees, r, nobody, ()) for r in roots], dtype=np.float64)
-    return trees, (roots, groups), means
+from reference.treeshap_program import games, subsets
 
 
 def shap_values(values, columns, code, number, bias):
@@ -23,52 +15,3 @@ def shap_values(values, columns, code, number, bias):
                 weight = 1 / (len(players) * math.comb(len(players) - 1, len(s)))
                 out[i, group, columns[j]] += weight * (worth[s | {j}] - worth[s])
     return out
-
-
-def shap_interactions(values, columns, code, number, bias):
-    out = np.zeros((len(values), len(bias), values.shape[1] + 1, values.shape[1] + 1))
-    for i, group, players, worth in games(values, columns, code, number):
-        for j, k in combinations(sorted(players), 2):
-            a, b = columns[j], columns[k]
-            for s in subsets(players - {j, k}):
-                weight = 1 / (2 * (len(players) - 1) * math.comb(len(players) - 2, len(s)))
-                both = weight * (worth[s | {j, k}] - worth[s | {j}] - worth[s | {k}] + worth[s])
-                out[i, group, a, b] += both
-                out[i, group, b, a] += both
-    alone = shap_values(values, columns, code, number, bias) - out.sum(axis=3)
-    corner = np.arange(values.shape[1] + 1)
-    out[:, :, corner, corner] += alone
-    return out
-
-
-def games(values, columns, code, number):
-    """Each row in each tree as a game: its players, and what every set of them is worth."""
-    for root, group in zip(*number, strict=True):
-        players = frozenset(features_of(code, root))
-        for i, row in enumerate(values):
-            x = [np.float32(row[c]) for c in columns]
-            yield i, group, players, {s: expected(code, root, x, s) for s in subsets(players)}
-
-
-def subsets(players):
-    return [frozenset(s) for size in range(len(players) + 1) for s in combinations(players, size)]
-
-
-def features_of(trees, node):
-    left, right, feature = trees[:3]
-    if left[node] < 0:
-        return set()
-    return {int(feature[node])} | features_of(trees, left[node]) | features_of(trees, right[node])
-
-
-def expected(trees, node, x, known):
-    """Mean of the leaves, following the row where the feature is known and the covers where it is not."""
-    left, right, feature, threshold, missing_left, cover, value = trees
-    if left[node] < 0:
-        return float(value[node])
-    sides = [expected(trees, child, x, known) for child in (left[node], right[node])]
-    if feature[node] in known:
-        w = x[feature[node]]
-        return sides[0] if w < threshold[node] or (missing_left[node] and math.isnan(w)) else sides[1]
-    shares = [cover[child] / cover[node] if cover[node] > 0 else 0.5 for child in (left[node], right[node])]
-    return shares[0] * sides[0] + shares[1] * sides[1]
