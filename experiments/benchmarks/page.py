@@ -137,6 +137,7 @@ def draw(results: pd.DataFrame, file: Path) -> None:
 
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
+    from matplotlib.ticker import NullFormatter
 
     jobs = list(dict.fromkeys(results["job"]))
     columns = min(4, max(1, len(jobs)))
@@ -160,6 +161,8 @@ def draw(results: pd.DataFrame, file: Path) -> None:
         axis.set(xscale="log", yscale="log")
         axis.set_title(job + (f"   ours ~ n^{max(slopes):.1f}" if slopes else ""), fontsize=9)
         axis.tick_params(labelsize=7)
+        for side in (axis.xaxis, axis.yaxis):  # labels between the powers of ten overlap
+            side.set_minor_formatter(NullFormatter())
         axis.grid(alpha=0.3, which="major")
         handles = {label: h for h, label in zip(*axis.get_legend_handles_labels(), strict=True) if label}
         axis.legend(handles.values(), handles.keys(), fontsize=7, frameon=False)
