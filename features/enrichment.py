@@ -9,6 +9,7 @@ patient scores alone as in a crowd. The z-score and PLAGE compare the patients g
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from itertools import chain, repeat
 from typing import NamedTuple
 
 import numpy as np
@@ -324,9 +325,11 @@ def _values(expression: pd.DataFrame) -> np.ndarray:
             wanted="one column per gene",
             fix="Keep one, or take their mean.",
         )
-    single = len(expression.columns) > 0 and (expression.dtypes == np.float32).all()
+    values = expression.to_numpy()
+    if values.dtype in (np.float32, np.float64):
+        return values
     try:
-        return expression.to_numpy(dtype=np.float32 if single else np.float64, na_value=np.nan)
+        return expression.to_numpy(dtype=np.float64, na_value=np.nan)
     except (TypeError, ValueError):
         raise DataError(
             "the expression table holds text",
@@ -344,8 +347,9 @@ def _layout(columns: pd.Index, sets: Sets, min_size: int) -> _Layout:
         got = "no set" if not lists else f"min_size={min_size}"
         raise UsageError("nothing to score", got=got, wanted="at least one set and one gene", fix="Name sets of genes.")
     place = dict(zip(columns.tolist(), range(len(columns)), strict=True))
-    members = np.array([place.get(g, -1) for genes in lists.values() for g in genes], dtype=np.int64)
-    offsets = np.cumsum([0, *(len(genes) for genes in lists.values())]).astype(np.int64)
+    offsets = np.cumsum([0, *map(len, lists.values())]).astype(np.int64)
+    places = map(place.get, chain.from_iterable(lists.values()), repeat(-1))
+    members = np.fromiter(places, np.int64, count=int(offsets[-1]))
     found = np.diff(np.append(0, np.cumsum(members >= 0))[offsets])
     coverage = dict(zip(lists, (found / np.maximum(np.diff(offsets), 1)).tolist(), strict=True))
     if (found < min_size).all():
@@ -365,7 +369,8 @@ def _genes(name: str, genes: Iterable[str]) -> list[str]:
         raise UsageError(
             f"set '{name}' is one text", got="str", wanted="several genes", fix="Give a list of genes: split the text."
         )
-    return list(dict.fromkeys(genes))
+    genes = genes if isinstance(genes, list) else list(genes)
+    return genes if len(set(genes)) == len(genes) else list(dict.fromkeys(genes))
 
 
 def _ranked(values: np.ndarray, layout: _Layout, kernel: Callable[..., object], *options: float) -> list[np.ndarray]:

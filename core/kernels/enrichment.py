@@ -12,7 +12,7 @@ from numba import prange
 from theracast.kernels.jit import helper, kernel
 
 #: Samples that share their scratch.
-_BLOCK = 8
+_BLOCK = 4
 
 
 @kernel

@@ -18,7 +18,7 @@ from numba import prange
 from theracast.kernels.jit import helper, kernel
 
 #: Samples that are made contiguous at a time, where they are not, and those that share their scratch.
-_CHUNK, _BLOCK = 256, 8
+_CHUNK, _BLOCK = 256, 4
 #: Swaps per gene after which sorting the remaining bits is cheaper.
 _PATIENCE = 8
 _COLUMN = np.uint64((1 << 31) - 1)
