@@ -9,7 +9,8 @@ patient scores alone as in a crowd. The z-score and PLAGE compare the patients g
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from itertools import chain, repeat
+from itertools import chain
+from itertools import count as count_from
 from typing import NamedTuple
 
 import numpy as np
@@ -346,12 +347,10 @@ def _layout(columns: pd.Index, sets: Sets, min_size: int) -> _Layout:
     if not lists or min_size < 1:
         got = "no set" if not lists else f"min_size={min_size}"
         raise UsageError("nothing to score", got=got, wanted="at least one set and one gene", fix="Name sets of genes.")
-    place = dict(zip(columns.tolist(), range(len(columns)), strict=True))
-    offsets = np.cumsum([0, *map(len, lists.values())]).astype(np.int64)
-    places = map(place.get, chain.from_iterable(lists.values()), repeat(-1))
-    members = np.fromiter(places, np.int64, count=int(offsets[-1]))
+    members, offsets = _members(columns, list(lists.values()))
+    sizes = np.diff(offsets)
     found = np.diff(np.append(0, np.cumsum(members >= 0))[offsets])
-    coverage = dict(zip(lists, (found / np.maximum(np.diff(offsets), 1)).tolist(), strict=True))
+    coverage = dict(zip(lists, (found / np.maximum(sizes, 1)).tolist(), strict=True))
     if (found < min_size).all():
         raise DataError(
             "no gene set can be scored",
@@ -364,13 +363,30 @@ def _layout(columns: pd.Index, sets: Sets, min_size: int) -> _Layout:
     return _Layout(list(lists), members, offsets, found < min_size, coverage)
 
 
+def _members(columns: pd.Index, lists: list[list[str]]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the column of each gene of each set, -1 for none, each gene once in its set; and where each set begins."""
+    place = dict(zip(columns.tolist(), range(len(columns)), strict=True))
+    sizes = np.array([len(genes) for genes in lists])
+    total = int(sizes.sum())
+    # genes without a column get numbers behind the last one, so that numbers say which genes are the same
+    numbers = np.fromiter(
+        map(place.setdefault, chain.from_iterable(lists), count_from(len(columns))), np.int64, count=total
+    )
+    keys = np.repeat(np.arange(len(lists)) * (len(columns) + total), sizes) + numbers
+    ordered = np.sort(keys)
+    if (ordered[1:] == ordered[:-1]).any():
+        kept = np.sort(np.unique(keys, return_index=True)[1])
+        sizes = np.bincount(np.repeat(np.arange(len(lists)), sizes)[kept], minlength=len(lists))
+        numbers = numbers[kept]
+    return np.where(numbers < len(columns), numbers, -1), np.append(0, np.cumsum(sizes)).astype(np.int64)
+
+
 def _genes(name: str, genes: Iterable[str]) -> list[str]:
     if isinstance(genes, str):
         raise UsageError(
             f"set '{name}' is one text", got="str", wanted="several genes", fix="Give a list of genes: split the text."
         )
-    genes = genes if isinstance(genes, list) else list(genes)
-    return genes if len(set(genes)) == len(genes) else list(dict.fromkeys(genes))
+    return genes if isinstance(genes, list) else list(genes)
 
 
 def _ranked(values: np.ndarray, layout: _Layout, kernel: Callable[..., object], *options: float) -> list[np.ndarray]:
