@@ -17,6 +17,7 @@ from scipy.special import logit
 
 from theracast.features.spec import Feature
 from theracast.models.logistic import fit_logistic
+from theracast.models.treeshap import TreeTables
 from theracast.registry import Registry
 
 #: Standardised values beyond this are as good as this: one outlier must not carry a patient.
@@ -308,6 +309,7 @@ class TreeExpert:
         offset = _study_offsets(y, weight, studies, rate)
         data = xgb.DMatrix(X.to_numpy(dtype=np.float64), label=y, weight=weight, base_margin=offset, nthread=1)
         self.booster = xgb.train(parameters, data, num_boost_round=self.rounds)
+        self.tables = TreeTables.from_booster(self.booster)
         return self
 
     def split(self, X: pd.DataFrame) -> tuple[float, np.ndarray]:
@@ -323,7 +325,7 @@ class TreeExpert:
         base : float
             Mean margin over the training patients' paths.
         contributions : ndarray, shape (n_patients, n_features)
-            SHAP values in log-odds.
+            SHAP values in log-odds; with `base` they sum to the margin in float64.
 
         Examples
         --------
@@ -331,13 +333,11 @@ class TreeExpert:
         >>> TreeExpert([Feature("a", "", "")]).fit(X, np.array([0, 0, 1, 1]), np.ones(4), np.zeros(4)).split(X)[1].shape
         (4, 1)
         """
-        if len(X) == 0:
-            return 0.0, np.zeros((0, len(self.features)))
-        shares = self.booster.predict(xgb.DMatrix(X.to_numpy(dtype=np.float64), nthread=1), pred_contribs=True)
-        return float(shares[0, -1]), shares[:, :-1].astype(np.float64)
+        shares = self.tables.contributions(X.to_numpy(dtype=np.float64))
+        return float(self.tables.bias[0]), shares[:, :-1]
 
     def state(self) -> dict[str, Any]:
-        """Return the settings and the trees in xgboost's own JSON.
+        """Return the settings, the trees in xgboost's own JSON, and the tables that explain them.
 
         Returns
         -------
@@ -348,10 +348,11 @@ class TreeExpert:
         --------
         >>> X = pd.DataFrame({"a": np.arange(4.0)})
         >>> sorted(TreeExpert([Feature("a", "", "")]).fit(X, np.array([0, 0, 1, 1]), np.ones(4), np.zeros(4)).state())
-        ['booster', 'depth', 'rounds', 'seed']
+        ['booster', 'depth', 'rounds', 'seed', 'tables']
         """
         trees = json.loads(self.booster.save_raw("json").decode())
-        return {"rounds": self.rounds, "depth": self.depth, "seed": self.seed, "booster": trees}
+        known = {"rounds": self.rounds, "depth": self.depth, "seed": self.seed}
+        return known | {"booster": trees, "tables": self.tables.state()}
 
     @classmethod
     def from_state(cls, state: dict[str, Any], features: Sequence[Feature]) -> Self:
@@ -380,6 +381,8 @@ class TreeExpert:
         expert = cls(features, state["rounds"], state["depth"], state["seed"])
         expert.booster = xgb.Booster({"nthread": 1})
         expert.booster.load_model(bytearray(json.dumps(state["booster"]).encode()))
+        stored = state.get("tables")  # models of an earlier version have none
+        expert.tables = TreeTables.from_state(stored) if stored else TreeTables.from_booster(expert.booster)
         return expert
 
 

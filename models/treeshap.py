@@ -20,6 +20,9 @@ from theracast.kernels.treeshap_pairs import shap_interactions
 from theracast.kernels.treeshap_program import DEEPEST, shap_program
 
 _FORMAT = 2
+#: Numbers per step, and what each field holds.
+_STEP = 10
+_FIELDS = {"columns": np.int64, "code": np.int32, "number": np.float64, "bias": np.float64, "names": np.str_}
 #: How an objective turns the stored base score into a margin; the others keep it.
 _LINKS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     **dict.fromkeys(("binary:logistic", "reg:logistic"), logit),
@@ -197,6 +200,71 @@ class TreeTables:
             raise DataError("wrong shape", got=str(values.shape), wanted=f"(rows, {self.names.size})")
         return values
 
+    def state(self) -> dict[str, Any]:
+        """Return the tables as numbers and texts.
+
+        Returns
+        -------
+        dict
+            JSON-ready; `from_state` reads it back to the bit.
+
+        Examples
+        --------
+        >>> booster = xgb.train({}, xgb.DMatrix(np.zeros((4, 2)), label=np.zeros(4)), 1)
+        >>> sorted(TreeTables.from_booster(booster).state())
+        ['bias', 'code', 'columns', 'names', 'number']
+        """
+        return {name: array.tolist() for name, array in vars(self).items()}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Self:
+        """Rebuild tables, refusing steps that no model gives: kernels check nothing.
+
+        Parameters
+        ----------
+        state : dict
+            From `state`; arrays will do as well as lists.
+
+        Returns
+        -------
+        TreeTables
+            Gives the same numbers.
+
+        Raises
+        ------
+        ModelError
+            Something is missing, of another shape, or points outside the tables.
+
+        Examples
+        --------
+        >>> booster = xgb.train({}, xgb.DMatrix(np.zeros((4, 2)), label=np.zeros(4)), 1)
+        >>> TreeTables.from_state(TreeTables.from_booster(booster).state()).contributions(np.zeros((1, 2))).shape
+        (1, 3)
+        """
+        try:
+            arrays = {name: np.array(state[name], dtype=kind) for name, kind in _FIELDS.items()}
+        except (KeyError, ValueError, TypeError) as error:
+            raise ModelError("not tree tables", got=f"{type(error).__name__} in a field") from None
+        # an empty list does not say how wide its rows would be
+        arrays["code"] = arrays["code"].reshape(-1, _STEP)
+        arrays["number"] = (
+            arrays["number"].reshape(len(arrays["code"]), -1) if arrays["number"].size else np.zeros((0, 7))
+        )
+        tables = cls(**arrays)
+        if not tables._sound():
+            raise ModelError("tree tables that no model gives", fix="Fetch the model anew; it was changed or cut.")
+        return tables
+
+    def _sound(self) -> bool:
+        """Say whether every step reads and writes inside the tables."""
+        if self.columns.ndim != 1 or self.bias.ndim != 1 or self.names.ndim != 1 or self.number.shape[1] % 6 != 1:
+            return False
+        depth = int(self.code[:, 1].max(initial=0))
+        bounds = (3, DEEPEST, *[2 * depth + 4] * 3, self.columns.size, 2, self.number.shape[1] // 6 + 1, self.bias.size)
+        most = np.array([*bounds, len(self.code)])
+        inside = (self.code >= 0).all() and (self.code < most).all()
+        return bool(inside and (self.columns >= 0).all() and (self.columns < self.names.size).all())
+
     def save(self, path: str | Path) -> None:
         """Write the tables as plain arrays.
 
@@ -249,7 +317,7 @@ class TreeTables:
             with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 if int(arrays["format"]) != _FORMAT:
                     raise ModelError("tables of another format", got=str(int(arrays["format"])), wanted=str(_FORMAT))
-                return cls(**{name: arrays[name] for name in cls.__dataclass_fields__})
+                return cls.from_state(dict(arrays))
         except (KeyError, ValueError, TypeError, EOFError, BadZipFile) as error:
             raise ModelError("not a file of tree tables", where=Path(path).name) from error
 

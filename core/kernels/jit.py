@@ -17,6 +17,9 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Set
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import numba
@@ -44,6 +47,13 @@ class _InTurn(CPUDispatcher):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         with _turn:
             return super().__call__(*args, **kwargs)
+
+
+@cache
+def _sources() -> str:
+    """Digest of all kernels' sources, this file's flags among them."""
+    files = sorted(Path(__file__).parent.glob("*.py"))
+    return sha256(b"\0".join(f.read_bytes() for f in files)).hexdigest()
 
 
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -158,6 +168,10 @@ def compiled(function: Callable[..., Any], parallel: bool, flags: Set[str] = FLA
             made = numba.njit(cache=True, **options)(function)
         except RuntimeError:
             made = numba.njit(**options)(function)
+        # numba asks whether the kernel's own file has changed; a helper may stand in another
+        stored = getattr(getattr(made, "_cache", None), "_cache_file", None)
+        if stored is not None:
+            stored._source_stamp = (stored._source_stamp, _sources())
     if parallel and isinstance(made, CPUDispatcher):  # not so under NUMBA_DISABLE_JIT
         made.__class__ = _InTurn
     return made

@@ -299,6 +299,23 @@ def test_stored_and_loaded_is_the_same_to_the_bit(tmp_path):
             TreeTables.load(tmp_path / name)
 
 
+@pytest.mark.parametrize(
+    ("field", "place", "value"),
+    [("code", (0, k), v) for k in range(10) for v in (-1, 10_000)]
+    + [("columns", 0, -1), ("columns", 0, 10_000), ("number", slice(0, 1), []), ("bias", 0, "text"), ("code", 0, None)],
+)
+def test_tables_that_point_outside_are_refused(field, place, value):
+    """Kernels check nothing: a changed file must not make them read or write elsewhere."""
+    state = TreeTables.from_booster(trained()[0]).state()
+    assert TreeTables.from_state(json.loads(json.dumps(state))).state() == state
+    part = state[field]
+    if isinstance(place, tuple):
+        part, place = part[place[0]], place[1]
+    part[place] = value
+    with pytest.raises(ModelError, match="tables"):
+        TreeTables.from_state(state)
+
+
 def test_columns_must_be_the_models():
     X, y = table(features=3)
     frame = pd.DataFrame(X, columns=["a", "b", "c"])

@@ -211,3 +211,9 @@ def test_experts_do_not_learn_the_rate_of_a_study(learner):
     told, untold = (EXPERTS[learner]([Feature("x", "", "")]).fit(X, y, ones, s) for s in (studies, ones))
     ends = pd.DataFrame({"x": [-2.0, 2.0]})
     assert abs(np.diff(margins(told, ends))[0]) < 0.6 * np.diff(margins(untold, ends))[0]
+
+
+def test_trees_stored_without_tables_are_compiled_anew(fitted):
+    expert, X = fitted["xgboost"], simulated(seed=1)[0]
+    old = {k: v for k, v in expert.state().items() if k != "tables"}
+    assert TreeExpert.from_state(old, FEATURES).split(X)[1].tobytes() == expert.split(X)[1].tobytes()
