@@ -243,13 +243,12 @@ class TreeTables:
         """
         try:
             arrays = {name: np.array(state[name], dtype=kind) for name, kind in _FIELDS.items()}
-        except (KeyError, ValueError, TypeError) as error:
+            # lists without a row do not say how wide it would be
+            arrays["code"] = arrays["code"].reshape(-1, _STEP)
+            steps, width = len(arrays["code"]), -1 if arrays["number"].size else 7
+            arrays["number"] = arrays["number"].reshape(steps, width)
+        except (KeyError, ValueError, TypeError, OverflowError) as error:
             raise ModelError("not tree tables", got=f"{type(error).__name__} in a field") from None
-        # an empty list does not say how wide its rows would be
-        arrays["code"] = arrays["code"].reshape(-1, _STEP)
-        arrays["number"] = (
-            arrays["number"].reshape(len(arrays["code"]), -1) if arrays["number"].size else np.zeros((0, 7))
-        )
         tables = cls(**arrays)
         if not tables._sound():
             raise ModelError("tree tables that no model gives", fix="Fetch the model anew; it was changed or cut.")
