@@ -144,19 +144,22 @@ class FeatureAssembler(TransformerMixin, BaseEstimator):
             refuse(self.check(cohort))
         measured = {b.spec.name: b.measure(cohort) for b in self.blocks_}
         values = pd.concat([m.values.add_prefix(f"{n}__") for n, m in measured.items()], axis=1)
-        proxy = pd.concat([m.proxy.add_prefix(f"{n}__") for n, m in measured.items()], axis=1)
+        proxies, limits = (
+            pd.concat([_anywhere(getattr(m, mask)).add_prefix(f"{n}__") for n, m in measured.items()], axis=1)
+            for mask in ("proxy", "censored")
+        )
         notes: dict[str, list[str]] = {}
         for m in measured.values():
             for i, lines in m.notes.items():
                 notes.setdefault(i, []).extend(lines)
         lineage = {
-            name: _lineage(name, block, feature, values[name], proxy[name], cohort)
+            name: _lineage(name, block, feature, values[name], proxies.get(name), cohort)
             for block in self.blocks_
-            for name, feature in zip(block.spec.names, block.spec.features, strict=True)
+            for name, feature in zip(block.names, block.outputs(), strict=True)
         }
         digests = digest_rows(values)
         coverage = pd.DataFrame({n: m.coverage for n, m in measured.items()})
-        return FeatureMatrix(values, proxy, coverage, lineage, notes, digests, cohort.studies)
+        return FeatureMatrix(values, proxies, coverage, lineage, notes, digests, cohort.studies, limits)
 
     def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
         """Name the columns of `transform`.
@@ -176,17 +179,23 @@ class FeatureAssembler(TransformerMixin, BaseEstimator):
         >>> FeatureAssembler(["mutations"]).get_feature_names_out().tolist()
         ['mutations__tmb']
         """
-        blocks = [BLOCKS[b] if isinstance(b, str) else b for b in self.blocks]
-        return np.array([name for b in blocks for name in b.spec.names], dtype=object)
+        blocks = getattr(self, "blocks_", None) or [BLOCKS[b]() if isinstance(b, str) else b for b in self.blocks]
+        return np.array([name for b in blocks for name in b.names], dtype=object)
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "blocks_")
 
 
+def _anywhere(mask: pd.DataFrame) -> pd.DataFrame:
+    """Keep the columns of a mask that say something."""
+    return mask.loc[:, mask.astype(bool).any()]
+
+
 def _lineage(
-    name: str, block: OmicsBlock, feature: Feature, values: pd.Series, proxy: pd.Series, cohort: Cohort
+    name: str, block: OmicsBlock, feature: Feature, values: pd.Series, proxy: pd.Series | None, cohort: Cohort
 ) -> Lineage:
-    known, stand_in = values.notna(), proxy & values.notna()
+    known = values.notna()
+    stand_in = known & (False if proxy is None else proxy)
     if not known.any():
         kind = "absent"
     elif not stand_in.any():

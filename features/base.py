@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from theracast.checks import Problem, out_of_range, to_numbers
 from theracast.errors import DataError
 from theracast.features.cohort import Cohort, as_cohort
-from theracast.features.spec import BlockSpec
+from theracast.features.spec import BlockSpec, Feature
 
 
 @dataclass(frozen=True)
@@ -23,12 +23,15 @@ class Measured:
     ----------
     values : DataFrame of shape (n_patients, n_features)
         Native units; NaN is not known.
-    proxy : DataFrame of bool, same shape
-        True where a stand-in was used for the thing itself.
+    proxy : DataFrame of bool
+        True where a stand-in was used for the thing itself; a feature without a column is nowhere one.
     coverage : Series of float, shape (n_patients,)
         Share of what the block reads that was there, in [0, 1].
     notes : dict of str to list of str
         Per patient id, what a reader should know.
+    censored : DataFrame of int8
+        -1 where the value is an upper limit (below detection), 1 where it is a lower limit, else 0; a feature without
+        a column is nowhere censored.
 
     Examples
     --------
@@ -40,10 +43,11 @@ class Measured:
     proxy: pd.DataFrame
     coverage: pd.Series
     notes: dict[str, list[str]] = field(default_factory=dict)
+    censored: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @classmethod
     def of(cls, values: pd.DataFrame, **known: Any) -> Measured:
-        """Fill in what the block did not say: nothing is a proxy, coverage is the share of features.
+        """Fill in what the block did not say: nothing is a proxy or censored, coverage is the share of features.
 
         Parameters
         ----------
@@ -59,21 +63,21 @@ class Measured:
 
         Examples
         --------
-        >>> bool(Measured.of(pd.DataFrame({"a": [1.0]})).proxy.loc[0, "a"])
-        False
+        >>> Measured.of(pd.DataFrame({"a": [1.0]})).proxy.shape
+        (1, 0)
         """
-        defaults = {
-            "proxy": pd.DataFrame(False, index=values.index, columns=values.columns),
-            "coverage": values.notna().mean(axis=1),
-        }
-        return cls(values, **{**defaults, **known})
+        nothing = pd.DataFrame(index=values.index)
+        if "coverage" not in known:
+            known["coverage"] = values.notna().mean(axis=1)
+        return cls(values, **{"proxy": nothing, "censored": nothing, **known})
 
 
 class OmicsBlock(TransformerMixin, BaseEstimator):
     """One omics layer: reads a cohort by its spec, refuses what is implausible, names what it gives.
 
     A block is one file: a subclass with a `spec` and `measure`; `learn` where something must be kept from the
-    training cohorts.
+    training cohorts, in attributes that end in ``_`` and that JSON can carry; `outputs` where the features are known
+    only then.
 
     Examples
     --------
@@ -83,6 +87,39 @@ class OmicsBlock(TransformerMixin, BaseEstimator):
     """
 
     spec: ClassVar[BlockSpec]
+
+    def outputs(self) -> tuple[Feature, ...]:
+        """List the features that `measure` gives.
+
+        Returns
+        -------
+        tuple of Feature
+            Those of the spec, unless the block learns or is told which.
+
+        Examples
+        --------
+        >>> from theracast.features.blocks import BLOCKS
+        >>> [f.name for f in BLOCKS["mutations"]().outputs()][:1]
+        ['tmb']
+        """
+        return self.spec.features
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Feature names as they stand in a matrix.
+
+        Returns
+        -------
+        tuple of str
+            ``<block>__<feature>``, in the order of `outputs`.
+
+        Examples
+        --------
+        >>> from theracast.features.blocks import BLOCKS
+        >>> BLOCKS["mutations"]().names[0]
+        'mutations__tmb'
+        """
+        return tuple(f"{self.spec.name}__{f.name}" for f in self.outputs())
 
     def measure(self, cohort: Cohort) -> Measured:
         """Compute the features of each patient alone.
@@ -95,7 +132,7 @@ class OmicsBlock(TransformerMixin, BaseEstimator):
         Returns
         -------
         Measured
-            One row per patient; columns are `spec.features` without the block's name.
+            One row per patient; columns are `outputs` without the block's name.
 
         Examples
         --------
@@ -280,7 +317,7 @@ class OmicsBlock(TransformerMixin, BaseEstimator):
         >>> BLOCKS["pathology"]().get_feature_names_out().tolist()[0]
         'pathology__pdl1'
         """
-        return np.array(self.spec.names, dtype=object)
+        return np.array(self.names, dtype=object)
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "n_patients_")

@@ -39,6 +39,8 @@ class Cohort:
         Declared units.
     studies : Series of str
         Study of each patient; one name unless cohorts were concatenated.
+    events : mapping of str to DataFrame
+        Tables with any number of rows per patient (`theracast.features.intake.EVENTS`), indexed by patient id.
 
     Examples
     --------
@@ -54,6 +56,7 @@ class Cohort:
     sources: tuple[Source, ...] = ()
     units: Mapping[str, str] = field(default_factory=dict)
     studies: pd.Series = field(default_factory=lambda: pd.Series(dtype=object))
+    events: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
     @classmethod
     def from_tables(
@@ -70,7 +73,8 @@ class Cohort:
         ----------
         tables : mapping of str to DataFrame
             Patient ids in a column ``patient_id`` or in the index. ``expression`` may also hold genes in rows when
-            its index is named ``gene``.
+            its index is named ``gene``. The tables of `theracast.features.intake.EVENTS` (``variants``, ``glucose``,
+            ``ctdna`` and others) hold any number of rows per patient.
         name : str, default "cohort"
             Name of the cohort.
         units : mapping of str to str, optional
@@ -95,10 +99,11 @@ class Cohort:
         ['p1']
         """
         units = dict(units or {})
-        roster, unique = take_in(tables, units, name)
+        roster, unique, events = take_in(tables, units, name)
         ids = pd.Index(roster.patient_id[(roster.code == "") & (roster.repeats < 0)], name="patient_id")
-        sources = tuple(sources) or tuple(Source(k, "memory", digest_frame(t)) for k, t in unique.items())
-        return cls(name, ids, unique, roster, sources, units, pd.Series(name, index=ids, dtype=object))
+        read = {**unique, **events}
+        sources = tuple(sources) or tuple(Source(k, "memory", digest_frame(t)) for k, t in read.items())
+        return cls(name, ids, unique, roster, sources, units, pd.Series(name, index=ids, dtype=object), events)
 
     @classmethod
     def from_wide(
@@ -183,11 +188,16 @@ class Cohort:
             [c.table(t).rename(index=r) for c, r in zip(cohorts, renamed, strict=True) if t in c.tables] for t in names
         ]
         tables = {t: pd.concat([p.dropna(axis=1, how="all") for p in ps]) for t, ps in zip(names, parts, strict=True)}
+        events = {
+            t: pd.concat([c.event(t).rename(index=r) for c, r in zip(cohorts, renamed, strict=True) if t in c.events])
+            for t in dict.fromkeys(t for c in cohorts for t in c.events)
+        }
         studies = pd.concat([c.studies.rename(index=r) for c, r in zip(cohorts, renamed, strict=True)])
         roster = pd.concat([c.roster for c in cohorts], ignore_index=True)
         sources = tuple(s for c in cohorts for s in c.sources)
         ids = pd.Index(studies.index, name="patient_id")
-        return cls("+".join(c.name for c in cohorts), ids, tables, roster, sources, {EXPRESSION: CANONICAL}, studies)
+        name = "+".join(c.name for c in cohorts)
+        return cls(name, ids, tables, roster, sources, {EXPRESSION: CANONICAL}, studies, events)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -212,6 +222,29 @@ class Cohort:
         (1, 0)
         """
         return self.tables[name].reindex(self.ids) if name in self.tables else pd.DataFrame(index=self.ids)
+
+    def event(self, name: str) -> pd.DataFrame:
+        """Return one table of events: any number of rows per patient, in the order given.
+
+        Parameters
+        ----------
+        name : str
+            Table name, one of `theracast.features.intake.EVENTS`; a table that is not there gives no rows.
+
+        Returns
+        -------
+        DataFrame
+            Indexed by patient id, which repeats.
+
+        Examples
+        --------
+        >>> readings = pd.DataFrame({"patient_id": ["p", "p"], "glucose": [99.0, 104.0]})
+        >>> c = Cohort.from_tables({"glucose": readings})
+        >>> len(c), c.event("glucose")["glucose"].tolist()
+        (1, [99.0, 104.0])
+        """
+        empty = pd.DataFrame(index=pd.Index([], name="patient_id", dtype=object))
+        return self.events.get(name, empty)
 
     def column(self, name: str, tables: Sequence[str]) -> tuple[str, pd.Series]:
         """Find a column in the first table that holds it.
@@ -274,11 +307,12 @@ class Cohort:
                 got=f"{len(ids.difference(self.ids))} unknown",
             )
         tables = {k: t.loc[t.index.intersection(ids)] for k, t in self.tables.items()}
+        events = {k: t[t.index.isin(ids)] for k, t in self.events.items()}
         roster = pd.DataFrame({"patient_id": ids, "repeats": -1, "code": "", "reason": ""})
-        return Cohort(self.name, ids, tables, roster, self.sources, self.units, self.studies.reindex(ids))
+        return Cohort(self.name, ids, tables, roster, self.sources, self.units, self.studies.reindex(ids), events)
 
     def wide(self) -> pd.DataFrame:
-        """Put all tables side by side, columns named ``<table>:<column>``.
+        """Put all tables side by side, columns named ``<table>:<column>``; events have no place in it.
 
         Returns
         -------

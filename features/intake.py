@@ -13,11 +13,13 @@ from theracast.provenance import digest_rows
 
 #: Tables whose columns are genes or gene sets; the others are clinical-style tables.
 EXPRESSION, SIGNATURES = "expression", "signatures"
+#: Tables with any number of rows per patient: what was called, read, drawn or seen again and again.
+EVENTS = ("variants", "glucose", "wearables", "ctdna", "clones", "cells")
 
 
 def take_in(
     tables: Mapping[str, pd.DataFrame], units: dict[str, str], name: str
-) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
+) -> tuple[pd.DataFrame, dict[str, pd.DataFrame], dict[str, pd.DataFrame]]:
     """Bring the tables of a cohort to one form and account for their rows.
 
     Parameters
@@ -35,6 +37,8 @@ def take_in(
         One line per row: ``patient_id``, ``repeats``, ``code``, ``reason``.
     unique : dict of str to DataFrame
         The tables, indexed by patient id, each usable patient once; expression in log2(TPM+1).
+    events : dict of str to DataFrame
+        The tables of `EVENTS`, indexed by patient id, rows of usable patients in the order given.
 
     Raises
     ------
@@ -43,7 +47,7 @@ def take_in(
 
     Examples
     --------
-    >>> roster, unique = take_in({"clinical": pd.DataFrame({"age": [1, 1]}, index=["a", "a"])}, {}, "cohort")
+    >>> roster, unique, _ = take_in({"clinical": pd.DataFrame({"age": [1, 1]}, index=["a", "a"])}, {}, "cohort")
     >>> roster.repeats.tolist(), len(unique["clinical"])
     ([-1, 0], 1)
     """
@@ -58,7 +62,9 @@ def take_in(
     if not keyed:
         raise DataError("no tables", code="THX-D33", where=name, fix="Give at least one table, such as clinical.csv.")
     _matching(keyed)
-    return _roster(keyed, unread)
+    events = {k: _all_named(keyed.pop(k), k) for k in EVENTS if k in keyed}
+    roster, unique, usable = _roster(keyed, events, unread)
+    return roster, unique, {k: t[t.index.isin(usable)] for k, t in events.items()}
 
 
 def keyed_by_patient(table: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -113,6 +119,21 @@ def _numeric(table: pd.DataFrame, name: str, unread: dict[str, Problem]) -> pd.D
     return numbers
 
 
+def _all_named(table: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Refuse rows that belong to nobody."""
+    lost = int((table.index == "").sum())
+    if lost:
+        raise DataError(
+            "rows have no patient_id",
+            code="THX-D17",
+            where=name,
+            got=f"{lost} of {len(table)} rows",
+            wanted="the patient of every row",
+            fix="Fill the ids in, or leave the rows out.",
+        )
+    return table
+
+
 def _expression(
     table: pd.DataFrame, units: dict[str, str], known: frozenset[str], unread: dict[str, Problem]
 ) -> pd.DataFrame:
@@ -149,14 +170,13 @@ def _matching(keyed: Mapping[str, pd.DataFrame]) -> None:
 
 
 def _roster(
-    keyed: Mapping[str, pd.DataFrame], unread: Mapping[str, Problem]
-) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
-    """Account for every row: first of its id, identical repeat, or refused."""
-    leading = next(iter(keyed.values()))
-    order = [
-        *leading.index,
-        *(i for i in dict.fromkeys(i for t in keyed.values() for i in t.index) if i not in set(leading.index)),
-    ]
+    keyed: Mapping[str, pd.DataFrame], events: Mapping[str, pd.DataFrame], unread: Mapping[str, Problem]
+) -> tuple[pd.DataFrame, dict[str, pd.DataFrame], frozenset[str]]:
+    """Account for every row: first of its id, identical repeat, or refused; and say who can be used."""
+    leading = list(next(iter(keyed.values())).index) if keyed else []
+    known = set(leading)
+    others = dict.fromkeys(i for t in (*keyed.values(), *events.values()) for i in t.index.unique())
+    order = [*leading, *(i for i in others if i not in known)]
     conflicting: dict[str, str] = {}
     for name, table in keyed.items():
         twice = table[table.index.duplicated(keep=False)]
@@ -183,4 +203,4 @@ def _roster(
     roster = pd.DataFrame(lines, columns=["patient_id", "repeats", "code", "reason"])
     drop = {"", *conflicting, *unread}
     unique = {k: t[~t.index.duplicated() & ~t.index.isin(list(drop))] for k, t in keyed.items()}
-    return roster, unique
+    return roster, unique, frozenset(first) - drop

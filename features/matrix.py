@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +26,8 @@ class FeatureMatrix:
     ----------
     values : DataFrame of float64, shape (n_patients, n_features)
         Native units, columns ``<block>__<feature>``; NaN is not known.
-    proxy : DataFrame of bool, same shape
-        True where a stand-in was used.
+    proxies : DataFrame of bool
+        True where a stand-in was used; only the features with one anywhere (`proxy` has them all).
     coverage : DataFrame of float, shape (n_patients, n_blocks)
         Share of what each block reads that was there.
     lineage : dict of str to Lineage
@@ -38,6 +38,9 @@ class FeatureMatrix:
         Per patient, the digest of the values read.
     studies : Series of str
         Study of each patient.
+    limits : DataFrame of int8
+        -1 where the value is an upper limit (below detection), 1 where it is a lower one, else 0; only the features
+        with one anywhere (`censored` has them all).
 
     Examples
     --------
@@ -50,12 +53,13 @@ class FeatureMatrix:
     """
 
     values: pd.DataFrame
-    proxy: pd.DataFrame
+    proxies: pd.DataFrame
     coverage: pd.DataFrame
     lineage: dict[str, Lineage]
     notes: dict[str, list[str]]
     digests: pd.Series
     studies: pd.Series
+    limits: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def __len__(self) -> int:
         return len(self.values)
@@ -78,6 +82,44 @@ class FeatureMatrix:
         42
         """
         return self.values.notna()
+
+    @property
+    def proxy(self) -> pd.DataFrame:
+        """Where a stand-in was used, for every feature.
+
+        Returns
+        -------
+        DataFrame of bool, shape (n_patients, n_features)
+            As `values`.
+
+        Examples
+        --------
+        >>> from theracast.features.assembler import FeatureAssembler
+        >>> from theracast.features.datasets import load_cohort
+        >>> c = load_cohort("riaz2017_mel")
+        >>> FeatureAssembler(["pathology"]).fit(c).matrix(c).proxy["pathology__pdl1"].all().item()
+        True
+        """
+        return _spread(self.proxies, self.values, False, bool)
+
+    @property
+    def censored(self) -> pd.DataFrame:
+        """Where a value is a limit, for every feature: -1 an upper limit (below detection), 1 a lower one, else 0.
+
+        Returns
+        -------
+        DataFrame of int8, shape (n_patients, n_features)
+            As `values`.
+
+        Examples
+        --------
+        >>> from theracast.features.assembler import FeatureAssembler
+        >>> from theracast.features.datasets import load_cohort
+        >>> c = load_cohort("riaz2017_mel")
+        >>> bool(FeatureAssembler(["clinical"]).fit(c).matrix(c).censored.any(axis=None))
+        False
+        """
+        return _spread(self.limits, self.values, 0, np.int8)
 
     @property
     def blocks(self) -> tuple[str, ...]:
@@ -166,7 +208,8 @@ class FeatureMatrix:
         return replace(
             self,
             values=self.values.loc[keep],
-            proxy=self.proxy.loc[keep],
+            proxies=self.proxies.loc[keep],
+            limits=self.limits.loc[keep] if len(self.limits) else self.limits,
             coverage=self.coverage.loc[keep],
             notes=notes,
             digests=self.digests.loc[keep],
@@ -212,7 +255,8 @@ class FeatureMatrix:
         >>> FeatureMatrix.from_parquet(file).values.equals(m.values)
         True
         """
-        frame = pd.concat([self.values, self.proxy.add_prefix("proxy:"), self.coverage.add_prefix("coverage:")], axis=1)
+        masks = [self.proxies.add_prefix("proxy:"), self.limits.add_prefix("limit:")]
+        frame = pd.concat([self.values, *masks, self.coverage.add_prefix("coverage:")], axis=1)
         frame = frame.assign(**{"meta:study": self.studies, "meta:digest": self.digests}).rename_axis("patient_id")
         meta = {"lineage": [x.as_dict() for x in self.lineage.values()], "notes": self.notes, "blocks": self.blocks}
         table = pa.Table.from_pandas(frame)
@@ -260,10 +304,22 @@ class FeatureMatrix:
         lineage = {x["feature"]: Lineage(**{**x, "sources": tuple(x["sources"])}) for x in known["lineage"]}
         return cls(
             frame[list(lineage)],
-            frame[[f"proxy:{c}" for c in lineage]].set_axis(list(lineage), axis=1),
+            _prefixed(frame, "proxy:"),
             frame[[f"coverage:{b}" for b in known["blocks"]]].set_axis(known["blocks"], axis=1),
             lineage,
             known["notes"],
             frame["meta:digest"].rename(None),
             frame["meta:study"].rename(None),
+            _prefixed(frame, "limit:"),
         )
+
+
+def _spread(narrow: pd.DataFrame, values: pd.DataFrame, nowhere: bool | int, kind: type) -> pd.DataFrame:
+    """Give every feature a column of a mask."""
+    return narrow.reindex(index=values.index, columns=values.columns, fill_value=nowhere).astype(kind)
+
+
+def _prefixed(frame: pd.DataFrame, prefix: str) -> pd.DataFrame:
+    """Return the columns that begin so, without it."""
+    found = frame[[c for c in frame.columns if c.startswith(prefix)]]
+    return found.set_axis([c.removeprefix(prefix) for c in found.columns], axis=1)
