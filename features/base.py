@@ -27,11 +27,11 @@ class Measured:
         True where a stand-in was used for the thing itself; a feature without a column is nowhere one.
     coverage : Series of float, shape (n_patients,)
         Share of what the block reads that was there, in [0, 1].
-    notes : dict of str to list of str
-        Per patient id, what a reader should know.
     censored : DataFrame of int8
         -1 where the value is an upper limit (below detection), 1 where it is a lower limit, else 0; a feature without
         a column is nowhere censored.
+    notes : dict of str to list of str
+        Per patient id, what a reader should know.
 
     Examples
     --------
@@ -42,8 +42,8 @@ class Measured:
     values: pd.DataFrame
     proxy: pd.DataFrame
     coverage: pd.Series
+    censored: pd.DataFrame
     notes: dict[str, list[str]] = field(default_factory=dict)
-    censored: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @classmethod
     def of(cls, values: pd.DataFrame, **known: Any) -> Measured:
@@ -103,6 +103,26 @@ class OmicsBlock(TransformerMixin, BaseEstimator):
         ['tmb']
         """
         return self.spec.features
+
+    @classmethod
+    def example(cls) -> dict[str, pd.DataFrame]:
+        """Return small tables that the block reads, made up, to copy the layout from.
+
+        Returns
+        -------
+        dict of str to DataFrame
+            Table name to table, of three patients or more; from the examples of the spec, which may hold one cell
+            per patient (``"63|48|71"``), where the block does not draw its own.
+
+        Examples
+        --------
+        >>> from theracast.features.blocks import BLOCKS
+        >>> BLOCKS["clinical"].example()["clinical"]["age"].tolist()[0]
+        '63'
+        """
+        cells = {c.name: (c.example.split("|") * 3)[:3] for c in cls.spec.inputs}
+        ids = pd.Index(["p1", "p2", "p3"], name="patient_id")
+        return {cls.spec.tables[0]: pd.DataFrame(cells, index=ids)}
 
     @property
     def names(self) -> tuple[str, ...]:

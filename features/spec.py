@@ -22,7 +22,7 @@ class Column:
     code : str
         Error code of a value outside the range.
     example : str
-        A cell a user could write.
+        A cell a user could write, or one per patient: ``"63|48|71"``.
 
     Examples
     --------

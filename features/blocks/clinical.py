@@ -43,9 +43,9 @@ class ClinicalBlock(OmicsBlock):
         "The patient, the stage, earlier treatment and the planned drug.",
         ("clinical",),
         (
-            Column("age", "age at the start of treatment", "years", 0, 120, "THX-D15", "63"),
-            Column("sex", "sex", "M, F or unknown", code="THX-D15", example="F"),
-            Column("stage", "AJCC stage or M category", "III, IV, M1a, M1b, M1c", example="M1b"),
+            Column("age", "age at the start of treatment", "years", 0, 120, "THX-D15", "63|48|71"),
+            Column("sex", "sex", "M, F or unknown", code="THX-D15", example="F|M|F"),
+            Column("stage", "AJCC stage or M category", "III, IV, M1a, M1b, M1c", example="M1b|III|M1c"),
             Column("ecog", "ECOG performance status", "0-4", 0, 4, "THX-D16", "1"),
             Column("ldh", "lactate dehydrogenase", "U/L, or xULN by ldh_unit", 0, 20_000, "THX-D16", "310"),
             Column("ldh_unit", "unit of ldh", "U/L or xULN", example="U/L"),

@@ -54,7 +54,7 @@ class MutationsBlock(OmicsBlock):
         "Mutations of the tumour, as burden.",
         ("mutations", "clinical"),
         (
-            Column("tmb", "tumour mutational burden or count", "mut/Mb or count", 0, 20_000, "THX-D16", "9.4"),
+            Column("tmb", "tumour mutational burden or count", "mut/Mb or count", 0, 20_000, "THX-D16", "9.4|2.5|31"),
             Column("tmb_unit", "unit of tmb", "'mut/Mb ...' or '... count (exome)'", example="mut/Mb"),
             Column("panel_mb", "size of what was sequenced, for counts", "Mb", 0.01, 100, "THX-D16", "1.2"),
         ),

@@ -70,9 +70,9 @@ class PathologyBlock(OmicsBlock):
         "PD-L1 and tumour-infiltrating lymphocytes.",
         ("pathology", "clinical"),
         (
-            Column("pdl1", "PD-L1 by immunohistochemistry", "by pdl1_unit", 0, 100, "THX-D14", "60"),
+            Column("pdl1", "PD-L1 by immunohistochemistry", "by pdl1_unit", 0, 100, "THX-D14", "60|0|5"),
             Column("pdl1_unit", "its score and assay", "TPS %, CPS, IC level, 0/1", example="22C3 TPS %"),
-            Column("til", "tumour-infiltrating lymphocytes", "by til_unit", 0, 50_000, "THX-D14", "2"),
+            Column("til", "tumour-infiltrating lymphocytes", "by til_unit", 0, 50_000, "THX-D14", "2|0|1"),
             Column(
                 "til_unit", "how they were scored", "CD8 phenotype 0/1/2, %, density cells/mm2", example="CD8 phenotype"
             ),
@@ -213,7 +213,8 @@ class PathologyBlock(OmicsBlock):
         for name, text in words.items():
             for i in cohort.ids[proxy[name].to_numpy()]:
                 notes.setdefault(i, []).append(text)
-        return Measured(frame, pd.DataFrame(proxy), frame[["pdl1", "til"]].notna().mean(axis=1), notes)
+        coverage = frame[["pdl1", "til"]].notna().mean(axis=1)
+        return Measured.of(frame, proxy=pd.DataFrame(proxy), coverage=coverage, notes=notes)
 
     def _proxies(self, cohort: Cohort) -> dict[str, pd.Series]:
         scores = set_scores(cohort, PROXY_SETS).values

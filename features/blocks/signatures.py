@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
+import numpy as np
 import pandas as pd
 
 from theracast.checks import Problem
 from theracast.features.base import Measured, OmicsBlock
 from theracast.features.cohort import Cohort
-from theracast.features.scores import implausible, set_scores
+from theracast.features.scores import genes_of, implausible, set_scores
 from theracast.features.spec import BlockSpec, Column, Feature
 
 _RATIO = "ratio to housekeeping"
@@ -80,6 +81,24 @@ class SignaturesBlock(OmicsBlock):
     def __init__(self, min_coverage: float = 0.8) -> None:
         self.min_coverage = min_coverage
 
+    @classmethod
+    def example(cls) -> dict[str, pd.DataFrame]:
+        """Return a table of the genes that the block reads.
+
+        Returns
+        -------
+        dict of str to DataFrame
+            ``expression``, made up.
+
+        Examples
+        --------
+        >>> SignaturesBlock.example()["expression"].shape[0]
+        3
+        """
+        genes = genes_of(list(cls.sets.values()))
+        values = 3.0 + (np.arange(3 * len(genes)).reshape(3, -1) * 7 % 50) / 10.0
+        return {"expression": pd.DataFrame(values, pd.Index(["p1", "p2", "p3"], name="patient_id"), list(genes))}
+
     def check(self, cohort: Cohort) -> list[Problem]:
         """Refuse published set means that cannot be.
 
@@ -127,7 +146,7 @@ class SignaturesBlock(OmicsBlock):
             for i, share in scores.coverage.items()
             if 0 < share < 1
         }
-        return Measured(values, pd.DataFrame(False, values.index, values.columns), scores.coverage, notes)
+        return Measured.of(values, coverage=scores.coverage, notes=notes)
 
     @classmethod
     def set_names(cls) -> Sequence[str]:
