@@ -13,7 +13,6 @@ from theracast.features.blocks.mutations import MutationsBlock
 from theracast.features.cohort import Cohort
 from theracast.features.datasets import load_cohort
 
-
 #: Blocks that are also held against forty real patients; the others against their own example.
 REAL = ("clinical", "pathology", "mutations", "signatures")
 
