@@ -1,34 +1,29 @@
 """Cells in a tissue: kernels equal their twins and scipy; scores by hand."""
 
-import importlib.util
-from pathlib import Path
-
 import numba
 import numpy as np
 import pandas as pd
 import pytest
+from grid import TABLES, by_threads, frozen
+from reference import space as twin
 from scipy.spatial import cKDTree
 
 from theracast.errors import DataError, UsageError
 from theracast.features import spatial
 from theracast.kernels.space import contacts, pairs_within, permuted_contacts
 
-_spec = importlib.util.spec_from_file_location("reference_space", Path(__file__).parents[1] / "reference" / "space.py")
-twin = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(twin)
-
 
 def places(n, seed=0, wide=100.0):
     return np.random.default_rng(seed).uniform(0, wide, (n, 2))
 
 
-def frozen(values):
-    values.setflags(write=False)
-    return values
-
-
-#: Queries and points.
+#: Queries and points: the first columns of the grid, where they are places, and cases of their own.
 PLACES = {
+    **{
+        n: (t[:, :2], t[::-1, :2])
+        for n, t in TABLES.items()
+        if t.shape[1] > 1 and np.abs(t[:, :2]).max(initial=0) < 1e9
+    },
     "plain": (places(40), places(50, 1)),
     "no queries": (places(0), places(5, 1)),
     "one each": (places(1), places(1, 1)),
@@ -107,16 +102,13 @@ def test_contacts_equal_their_twins(starts, others, labels, types):
 
 def test_the_number_of_threads_does_not_change_a_count():
     starts, others, labels, types = GRAPHS["many"]
-    before, found = numba.get_num_threads(), []
-    try:
-        for threads in range(1, numba.config.NUMBA_NUM_THREADS + 1):
-            numba.set_num_threads(threads)
-            one = permuted_contacts(starts, others, labels, types, 9, 3), contacts(starts, others, labels, types)
-            two = spatial._pairs(places(3000), places(2000, 1), np.array([1.0, 3.0]))
-            found.append(b"".join(a.tobytes() for a in (*one, two)))
-    finally:
-        numba.set_num_threads(before)
-    assert len(set(found)) == 1
+
+    def counted():
+        one = permuted_contacts(starts, others, labels, types, 9, 3), contacts(starts, others, labels, types)
+        two = spatial._pairs(places(3000), places(2000, 1), np.array([1.0, 3.0]))
+        return b"".join(a.tobytes() for a in (*one, two))
+
+    assert len(set(by_threads(counted))) == 1
 
 
 def test_shuffles_are_fair():

@@ -2,11 +2,11 @@
 
 import json
 
-import numba
 import numpy as np
 import pandas as pd
 import pytest
 import xgboost as xgb
+from grid import TABLES, by_threads, over
 from reference import treeshap as twin
 from reference import treeshap_pairs as pairs_twin
 from reference import treeshap_program as program_twin
@@ -64,34 +64,13 @@ def normal(rows):
     return np.random.default_rng(9).normal(size=(rows, 5))
 
 
-def spoilt(share, value):
-    values = normal(9)
-    values[np.random.default_rng(1).random(values.shape) < share] = value
-    return values
-
-
-def frozen(values):
-    values.setflags(write=False)
-    return values
-
-
-VALUES = {
-    "plain": normal(6),
+#: The grid, its columns repeated to five; as it lies in memory, and where it holds five or more columns, as it is.
+VALUES = {name: np.take(t, np.arange(5) % t.shape[1], axis=1) for name, t in TABLES.items() if t.shape[1]} | {
     "more than a block": normal(131),
-    "no rows": normal(0),
-    "one row": normal(1),
-    "ties": np.zeros((3, 5)),
-    "some NaN": spoilt(0.3, np.nan),
-    "all NaN": np.full((2, 5), np.nan),
-    "inf": spoilt(0.2, np.inf),
-    "minus inf": spoilt(0.2, -np.inf),
-    "float32": normal(4).astype(np.float32),
-    "strided": np.random.default_rng(3).normal(size=(8, 10))[::2, ::2],
-    "reversed": normal(4)[::-1, ::-1],
-    "Fortran order": np.asfortranarray(normal(4)),
-    "read-only": frozen(normal(4)),
-    "huge": normal(4) * 1e300,
-    "tiny": normal(4) * 1e-300,
+    "as strided": TABLES["strided"][:, :5],
+    "as reversed": TABLES["reversed"][:, :5],
+    "as Fortran order": TABLES["Fortran order"][:, :5],
+    "as read-only": TABLES["read-only"][:, :5],
 }
 
 
@@ -100,8 +79,8 @@ VALUES = {
     [(shap_values, twin.shap_values), (shap_interactions, pairs_twin.shap_interactions)],
     ids=["shap_values", "shap_interactions"],
 )
-@pytest.mark.parametrize("values", VALUES.values(), ids=VALUES)
-@pytest.mark.parametrize("trees", TREES.values(), ids=TREES)
+@over("values", VALUES)
+@over("trees", TREES)
 def test_equals_its_twin(trees, values, kernel, slow):
     columns, base, before = np.array([3, 0, 4, 1, 2]), np.array([0.25, -7.0]), values.copy()
     code, number, means = shap_program(*trees)
@@ -137,13 +116,7 @@ def test_two_features_by_hand():
 def test_threads_and_neighbours_do_not_change_a_bit(kernel):
     code, number, means = shap_program(*TREES["ragged"])
     values, columns, base = normal(150), np.arange(5), means[:2]
-    before, found = numba.get_num_threads(), []
-    try:
-        for threads in range(1, numba.config.NUMBA_NUM_THREADS + 1):
-            numba.set_num_threads(threads)
-            found.append(kernel(values, columns, code, number, base).tobytes())
-    finally:
-        numba.set_num_threads(before)
+    found = by_threads(lambda: kernel(values, columns, code, number, base).tobytes())
     assert len(set(found)) == 1
     alone = [kernel(values[[i]], columns, code, number, base)[0] for i in (0, 7, 127, 128, 149)]
     crowd = kernel(values, columns, code, number, base)[[0, 7, 127, 128, 149]]
