@@ -134,13 +134,13 @@ class BlockAverage(BaseEstimator):
         [1.0, 1.0]
         """
 
-        def chances(block: str, rows: pd.DataFrame) -> np.ndarray:
+        def _chances(block: str, rows: pd.DataFrame) -> np.ndarray:
             expert = self.experts_[block]
             out = np.zeros((len(rows), self.classes_.size))
             out[:, np.searchsorted(self.classes_, expert.classes_)] = expert.predict_proba(rows)
             return out
 
-        return pd.DataFrame(self._average(X, chances), index=X.index, columns=self.classes_)
+        return pd.DataFrame(self._average(X, _chances), index=X.index, columns=self.classes_)
 
     def _average(self, X: pd.DataFrame, ask: Any) -> np.ndarray:
         total, votes = None, np.zeros(len(X))
