@@ -27,7 +27,8 @@ def take_in(
     tables : mapping of str to DataFrame
         As given by the user; the first leads the order of patients.
     units : dict of str to str
-        Declared units; the inferred unit of ``expression`` is added.
+        Declared units, of a table (``expression``) or of a column (``clinical.albumin``); the inferred unit of
+        ``expression`` is added.
     name : str
         Of the cohort, for messages.
 
@@ -51,7 +52,7 @@ def take_in(
     >>> roster.repeats.tolist(), len(unique["clinical"])
     ([-1, 0], 1)
     """
-    keyed = {k: keyed_by_patient(t, k) for k, t in tables.items() if k != EXPRESSION}
+    keyed = {k: _with_units(keyed_by_patient(t, k), k, units) for k, t in tables.items() if k != EXPRESSION}
     unread: dict[str, Problem] = {}
     if SIGNATURES in keyed:
         keyed[SIGNATURES] = _numeric(keyed[SIGNATURES], SIGNATURES, unread)
@@ -104,6 +105,17 @@ def keyed_by_patient(table: pd.DataFrame, name: str) -> pd.DataFrame:
     if "patient_id" in table.columns:
         table = table.set_index("patient_id")
     return table.set_axis(_ids(table), axis=0)
+
+
+def _with_units(table: pd.DataFrame, name: str, units: Mapping[str, str]) -> pd.DataFrame:
+    """Write a unit declared as ``clinical.albumin: g/dL`` beside the column: there it outlives every later step."""
+    for key, unit in units.items():
+        head, _, column = key.partition(".")
+        if head == name and column in table.columns:
+            beside = f"{column}_unit"
+            said = table[beside].astype(object) if beside in table.columns else pd.Series(None, table.index, object)
+            table = table.assign(**{beside: said.where(said.notna(), unit)})
+    return table
 
 
 def _ids(table: pd.DataFrame) -> pd.Index:
