@@ -2,6 +2,7 @@
 
 from theracast.features.base import OmicsBlock
 from theracast.features.blocks.clinical import ClinicalBlock
+from theracast.features.blocks.disease_activity import DiseaseActivityBlock
 from theracast.features.blocks.mutations import MutationsBlock
 from theracast.features.blocks.pathology import PathologyBlock
 from theracast.features.blocks.signatures import SignaturesBlock
@@ -11,6 +12,7 @@ BLOCKS: Registry[type[OmicsBlock]] = Registry(
     "block",
     {
         "clinical": ClinicalBlock,
+        "disease_activity": DiseaseActivityBlock,
         "pathology": PathologyBlock,
         "mutations": MutationsBlock,
         "signatures": SignaturesBlock,

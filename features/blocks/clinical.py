@@ -9,6 +9,7 @@ from theracast.checks import UNKNOWN, Problem
 from theracast.features.base import Measured, OmicsBlock
 from theracast.features.cohort import Cohort
 from theracast.features.spec import BlockSpec, Column, Feature
+from theracast.features.units import read_quantity, units_of
 
 _SEX = {"m": 1.0, "male": 1.0, "man": 1.0, "f": 0.0, "female": 0.0, "woman": 0.0}
 _UNKNOWN = UNKNOWN | {"u"}
@@ -20,11 +21,42 @@ _STAGE = {
     **dict.fromkeys(("iii", "iiia", "iiib", "iiic", "iiid", "m0"), 1.0),
     "m1a": 2.0, "m1b": 3.0, "m1c": 4.0, "m1d": 4.0, "iv": 3.0, "iva": 2.0, "ivb": 3.0, "ivc": 4.0,
 }  # fmt: skip
+_ODD = "{} is written in a way that is not known here: left out"
 _YES = {"yes": 1.0, "y": 1.0, "1": 1.0, "1.0": 1.0, "no": 0.0, "n": 0.0, "0": 0.0, "0.0": 0.0}
+#: A word that names no drug class is unknown, not one of the two classes.
+_ICI, _NO_ICI = (
+    r"ctla|pd-?l?-?1|nivo|pembro|ipili|atezo|durva|avelu|^(?:yes|y|1|1\.0)$",
+    r"^(?:none|no|n|0|0\.0|never)$",
+)
+_TARGET = r"ctla|pd-?l?-?1|lag-?3|^other$"
+_SMOKING = {
+    "never": 0.0,
+    "non-smoker": 0.0,
+    "former": 1.0,
+    "ex": 1.0,
+    "previous": 1.0,
+    "ex-smoker": 1.0,
+    "current": 2.0,
+}
+_LDH_UNITS = r"uln|u/l|units?/l"
+#: Read in the units of ``tables/lab_units.csv``.
+_MEASURED = ("albumin", "creatinine", "glucose", "neutrophils", "lymphocytes", "nlr", "prior_lines", "bmi", "weight",
+             "height", "pack_years")  # fmt: skip
+#: A ratio further than this from its own counts was not made from them.
+_NLR_TOLERANCE = 0.15
+
+
+def _measured(name: str, about: str, example: str, unit_example: str = "") -> tuple[Column, ...]:
+    value = Column(name, about, f"{units_of(name)}, by {name}_unit", example=example)
+    return (value, Column(f"{name}_unit", f"unit of {name}", units_of(name), example=unit_example or units_of(name)))
 
 
 class ClinicalBlock(OmicsBlock):
-    """Age, sex, stage, performance, LDH, earlier treatment, and the class of the planned drug.
+    """Age, sex, stage, performance, blood values, build, smoking, earlier treatment, and the class of the planned drug.
+
+    Blood values are read in the unit that a column ``<name>_unit`` or ``units.yaml`` declares, else in the first unit
+    of ``tables/lab_units.csv``; NLR is read, or made from the counts, BMI is read, or made from weight and height.
+    Tumour type is not read: a model is of one tumour type.
 
     Parameters
     ----------
@@ -52,6 +84,18 @@ class ClinicalBlock(OmicsBlock):
             Column("prior_ici", "earlier checkpoint inhibitor", "none, CTLA4, PD1", example="none"),
             Column("prior_treatment", "any earlier systemic treatment", "yes, no", example="no"),
             Column("ici_target", "target of the planned drug", "PD1, PDL1, CTLA4, PD1+CTLA4", example="PD1"),
+            *_measured("albumin", "serum albumin", "41", "g/L"),
+            *_measured("creatinine", "serum creatinine", "78", "umol/L"),
+            *_measured("glucose", "plasma glucose, fasting", "5.2", "mmol/L"),
+            *_measured("neutrophils", "neutrophils in blood", "4.2", "10^9/L"),
+            *_measured("lymphocytes", "lymphocytes in blood", "1.5", "10^9/L"),
+            Column("nlr", "neutrophil-to-lymphocyte ratio, where no counts are given", "ratio", example="2.8"),
+            Column("prior_lines", "earlier lines of systemic treatment", "lines", example="1"),
+            Column("bmi", "body-mass index, where no weight and height are given", "kg/m2", example="24.8"),
+            *_measured("weight", "body weight", "71", "kg"),
+            *_measured("height", "body height", "169", "cm"),
+            Column("smoking_status", "smoking", "never, former, current", example="former"),
+            Column("pack_years", "packs a day times years", "pack-years", example="20"),
         ),
         (
             Feature("age", "years", "age at the start of treatment", "10.1158/1078-0432.CCR-18-1116"),
@@ -69,6 +113,14 @@ class ClinicalBlock(OmicsBlock):
             Feature("prior_ici", "0/1", "an earlier checkpoint inhibitor", "10.1001/jama.2016.4059"),
             Feature("prior_treatment", "0/1", "any earlier systemic treatment", "10.1001/jama.2016.4059"),
             Feature("anti_ctla4_only", "0/1", "the planned drug is anti-CTLA4 alone", "10.1056/NEJMoa1503093", -1),
+            Feature("albumin", "g/L", "serum albumin", "10.1038/s43018-024-00772-7", 1),
+            Feature("creatinine", "umol/L", "serum creatinine", "10.7326/0003-4819-130-6-199903160-00002"),
+            Feature("glucose", "mmol/L", "plasma glucose, fasting", "10.2337/dc24-S002"),
+            Feature("nlr", "ratio", "neutrophils over lymphocytes", "10.1038/s43018-024-00772-7", -1, "log2"),
+            Feature("prior_lines", "lines", "earlier lines of systemic treatment", "10.1038/s43018-024-00772-7"),
+            Feature("bmi", "kg/m2", "body-mass index", "10.1016/S1470-2045(18)30078-0"),
+            Feature("smoking", "0-2", "0 never, 1 former, 2 current", "10.1126/science.aaa1348"),
+            Feature("pack_years", "pack-years", "packs a day times years", "10.1126/science.aaa1348", scale="log2"),
         ),
     )
 
@@ -76,7 +128,7 @@ class ClinicalBlock(OmicsBlock):
         self.ldh_uln = ldh_uln
 
     def check(self, cohort: Cohort) -> list[Problem]:
-        """Refuse ages, sexes and LDH values that cannot be.
+        """Refuse ages, sexes and blood values that cannot be, and name the unit that they would fit.
 
         Parameters
         ----------
@@ -104,11 +156,23 @@ class ClinicalBlock(OmicsBlock):
         ldh, unit = self.numbers(cohort, "ldh"), self.words(cohort, "ldh_unit")
         multiple = unit.str.contains("uln")
         for rows, should in (
+            (
+                ldh.notna() & ~unit.isin(_UNKNOWN) & ~unit.str.contains(_LDH_UNITS),
+                "have the unit U/L or xULN in ldh_unit; multiply ukat/L by 60",
+            ),
             (multiple & (ldh > _ULN_MOST), f"be in xULN (under {_ULN_MOST:g}); if these are U/L, say so in ldh_unit"),
             (~multiple & (ldh < _LDH_LEAST), f"be in U/L (over {_LDH_LEAST:g}); if these are xULN, say so in ldh_unit"),
         ):
             if rows.any():
                 found.append(Problem("THX-D16", where, f"should {should}", tuple(int(i) for i in np.flatnonzero(rows))))
+        for name in _MEASURED:
+            found += read_quantity(cohort, self.spec.tables, name, "clinical").problems
+        nlr, made = self._ratio(cohort)
+        apart = ((nlr - made).abs() > _NLR_TOLERANCE * made).to_numpy()
+        if apart.any():
+            where, _ = cohort.column("nlr", self.spec.tables)
+            what = "is not neutrophils / lymphocytes as given; correct one of the three, or leave nlr empty"
+            found.append(Problem("THX-D16", where, what, tuple(int(i) for i in np.flatnonzero(apart))))
         return found
 
     def measure(self, cohort: Cohort) -> Measured:
@@ -132,9 +196,11 @@ class ClinicalBlock(OmicsBlock):
         """
         notes: dict[str, list[str]] = {}
         ldh, unit = self.numbers(cohort, "ldh"), self.words(cohort, "ldh_unit")
-        prior = self.words(cohort, "prior_ici")
-        target = self.words(cohort, "ici_target")
+        prior = self._named(cohort, "prior_ici", f"{_ICI}|{_NO_ICI}", notes)
+        target = self._named(cohort, "ici_target", _TARGET, notes)
         ctla4_only = target.str.contains(r"ctla-?4") & ~target.str.contains("pd")
+        nlr, made = self._ratio(cohort)
+        bmi, weight, height = (self._value(cohort, name) for name in ("bmi", "weight", "height"))
         values = pd.DataFrame(
             {
                 "age": self.numbers(cohort, "age").clip(upper=90),  # older patients are re-identifiable: pooled at 90
@@ -142,15 +208,40 @@ class ClinicalBlock(OmicsBlock):
                 "stage": self._coded(cohort, "stage", _STAGE, notes),
                 "ecog": self.numbers(cohort, "ecog"),
                 "ldh": ldh.where(unit.str.contains("uln"), ldh / self.ldh_uln),
-                "prior_ici": (prior != "none").astype(float).mask(prior.isin(_UNKNOWN)),
+                "prior_ici": (~prior.str.contains(_NO_ICI)).astype(float).mask(prior.isin(_UNKNOWN)),
                 "prior_treatment": self._coded(cohort, "prior_treatment", _YES, notes),
                 "anti_ctla4_only": ctla4_only.astype(float).mask(target.isin(_UNKNOWN)),
+                "albumin": self._value(cohort, "albumin"),
+                "creatinine": self._value(cohort, "creatinine"),
+                "glucose": self._value(cohort, "glucose"),
+                "nlr": nlr.fillna(made),
+                "prior_lines": self._value(cohort, "prior_lines"),
+                "bmi": bmi.fillna(weight / (height / 100.0) ** 2),
+                "smoking": self._coded(cohort, "smoking_status", _SMOKING, notes),
+                "pack_years": self._value(cohort, "pack_years"),
             }
         )
         return Measured.of(values, notes=notes)
 
+    def _value(self, cohort: Cohort, name: str) -> pd.Series:
+        return read_quantity(cohort, self.spec.tables, name, "clinical").values
+
+    def _ratio(self, cohort: Cohort) -> tuple[pd.Series, pd.Series]:
+        """Neutrophils over lymphocytes, as given and as made from the counts; no lymphocytes, no ratio."""
+        lymphocytes = self._value(cohort, "lymphocytes")
+        made = self._value(cohort, "neutrophils") / lymphocytes.where(lymphocytes > 0)
+        return self._value(cohort, "nlr"), made
+
+    def _named(self, cohort: Cohort, name: str, pattern: str, notes: dict[str, list[str]]) -> pd.Series:
+        """Read words that name a drug class; others become unknown, with a note."""
+        words = self.words(cohort, name)
+        odd = ~words.isin(_UNKNOWN) & ~words.str.contains(pattern)
+        for i in words.index[odd]:
+            notes.setdefault(i, []).append(_ODD.format(name))
+        return words.mask(odd, "")
+
     def _coded(self, cohort: Cohort, name: str, codes: dict[str, float], notes: dict[str, list[str]]) -> pd.Series:
         words = self.words(cohort, name)
         for i in words.index[~words.isin([*codes, *_UNKNOWN])]:
-            notes.setdefault(i, []).append(f"{name} is written in a way that is not known here: left out")
+            notes.setdefault(i, []).append(_ODD.format(name))
         return words.map(codes).astype(float)
