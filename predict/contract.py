@@ -69,8 +69,8 @@ def input_example(blocks: tuple[str, ...]) -> pd.DataFrame:
         spec = BLOCKS[b].spec
         for column in spec.inputs:
             if not column.name.startswith("<"):
-                number = not math.isnan(column.low)
-                row[f"{spec.tables[0]}:{column.name}"] = float(column.example) if number else column.example
+                number, cell = not math.isnan(column.low), column.example.split("|")[0]
+                row[f"{spec.tables[0]}:{column.name}"] = float(cell) if number else cell
     if "signatures" in blocks:
         row |= {f"signatures:{s}": 1.0 for s in (*SignaturesBlock.set_names(), HOUSEKEEPING)}
     return pd.DataFrame([row])
