@@ -6,6 +6,7 @@ from theracast.features.blocks.disease_activity import DiseaseActivityBlock
 from theracast.features.blocks.mutations import MutationsBlock
 from theracast.features.blocks.pathology import PathologyBlock
 from theracast.features.blocks.signatures import SignaturesBlock
+from theracast.features.blocks.spatial import SpatialBlock
 from theracast.registry import Registry
 
 BLOCKS: Registry[type[OmicsBlock]] = Registry(
@@ -16,5 +17,6 @@ BLOCKS: Registry[type[OmicsBlock]] = Registry(
         "pathology": PathologyBlock,
         "mutations": MutationsBlock,
         "signatures": SignaturesBlock,
+        "spatial": SpatialBlock,
     },
 )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 import pandas as pd
 
@@ -12,6 +10,7 @@ from theracast.features.base import Measured, OmicsBlock
 from theracast.features.cohort import Cohort
 from theracast.features.scores import implausible, set_scores
 from theracast.features.spec import BlockSpec, Column, Feature
+from theracast.features.stains import TOP, Stains, read_stains
 
 _PROXY = {"pdl1": ("Target_marker_PDL1",), "til": ("CD8Tcell_sc", "CytoxAct_Rooney")}
 #: Gene sets that stand in for a stain.
@@ -28,23 +27,16 @@ _SCALES = {
     "phenotype": ([0, 1, 2], [1 / 6, 1 / 2, 5 / 6]),
     "percent": ([0, 10, 50, 100], [1 / 6, 1 / 3, 2 / 3, 1]),
 }
-_TOP = {"level": 3, "tps": 100, "cps": 100, "binary": 1, "phenotype": 2, "percent": 100, "density": 50_000}
-_KINDS = {
-    "pdl1": {
-        r"\btps\b|tumou?r proportion": "tps",
-        r"\bcps\b|combined positive": "cps",
-        r"\(0/1\)": "binary",
-        r"\blevel\b|\bic\b": "level",
-    },
-    "til": {r"phenotype": "phenotype", r"density|/mm": "density", r"%": "percent"},
-}
+#: What a unit may look like, and what a stain is called in a note.
+_EXAMPLE = {"pdl1": "'22C3 TPS %'", "til": "'CD8 phenotype'"}
+_WORDS = {"pdl1": "PD-L1", "til": "TIL"}
 
 
 class PathologyBlock(OmicsBlock):
     """PD-L1 and TIL on one scale from 0 (none) to 1 (most).
 
-    A stain is placed by the cut-points of its assay. Where no stain was made, mRNA stands in as a declared proxy
-    (CD274 for PD-L1; the mean of CD8A/CD8B and cytolytic activity for TIL), placed by its rank among the training
+    A stain is placed by the cut-points of its assay; a range or a bound (``1-49%``, ``>=50``) at the middle of its two
+    ends on that scale, and a note says so. Where no stain was made, mRNA stands in as a declared proxy (CD274 for PD-L1; the mean of CD8A/CD8B and cytolytic activity for TIL), placed by its rank among the training
     patients. Density has no cut-points that hold between laboratories: it is kept as measured.
 
     Parameters
@@ -70,9 +62,11 @@ class PathologyBlock(OmicsBlock):
         "PD-L1 and tumour-infiltrating lymphocytes.",
         ("pathology", "clinical"),
         (
-            Column("pdl1", "PD-L1 by immunohistochemistry", "by pdl1_unit", 0, 100, "THX-D14", "60|0|5"),
+            Column(
+                "pdl1", "PD-L1 by immunohistochemistry: number, range or word", "by pdl1_unit", example="60|<1%|1-49%"
+            ),
             Column("pdl1_unit", "its score and assay", "TPS %, CPS, IC level, 0/1", example="22C3 TPS %"),
-            Column("til", "tumour-infiltrating lymphocytes", "by til_unit", 0, 50_000, "THX-D14", "2|0|1"),
+            Column("til", "tumour-infiltrating lymphocytes", "by til_unit", example="2|desert|excluded"),
             Column(
                 "til_unit", "how they were scored", "CD8 phenotype 0/1/2, %, density cells/mm2", example="CD8 phenotype"
             ),
@@ -135,33 +129,26 @@ class PathologyBlock(OmicsBlock):
         "needs its score and assay in pdl1_unit, such as '22C3 TPS %'"
         """
         found = super().check(cohort) + (implausible(cohort, PROXY_SETS) if self.proxies else [])
-        for name in ("pdl1", "til"):
+        for name, example in _EXAMPLE.items():
             where, _ = cohort.column(name, self.spec.tables)
-            values, kinds = self._stain(cohort, name)
-            unlabelled = (values.notna() & (kinds == "")).to_numpy()
-            example = "'22C3 TPS %'" if name == "pdl1" else "'CD8 phenotype'"
-            if unlabelled.any():
-                found.append(
-                    Problem(
-                        "THX-D14",
-                        where,
-                        f"needs its score and assay in {name}_unit, such as {example}",
-                        _rows(unlabelled),
-                    )
-                )
-            above = (values > kinds.map(_TOP)).to_numpy()
-            if above.any():
-                found.append(Problem("THX-D14", where, f"is above the top of its scale ({name}_unit)", _rows(above)))
-            in_percent = kinds.isin(["tps", "percent"])
-            percent = values[in_percent].dropna()
-            between = (in_percent & (values > 0) & (values < 1)).to_numpy()
-            if len(percent) > 1 and percent.max() <= 1 and (percent % 1 != 0).any():
-                found.append(
-                    Problem("THX-D14", where, "should be in percent (0-100); got fractions (0-1). Multiply by 100")
-                )
-            elif between.any():
+            stains = read_stains(cohort, self.spec.tables, name)
+            found += stains.problems
+            low, high, kinds = stains.low, stains.high, stains.kinds
+            in_percent = kinds.isin(["tps", "percent"]) & ~stains.percent
+            known = pd.concat([low[in_percent], high[in_percent]]).dropna()
+            between = in_percent & (((low > 0) & (low < 1)) | ((high > 0) & (high < 1)))
+            rows = [
+                ((high.notna() & (kinds == "")), f"needs its score and assay in {name}_unit, such as {example}"),
+                (low < 0, "should not be negative; leave unknown cells empty"),
+                (high > kinds.map(TOP), f"is above the top of its scale ({name}_unit)"),
+            ]
+            if low[in_percent].count() > 1 and known.max() <= 1 and (known % 1 != 0).any():
+                what = "should be in percent (0-100); got fractions (0-1). Multiply by 100"
+                found.append(Problem("THX-D14", where, what))
+            else:
                 what = "between 0 and 1 may be a percentage or a fraction: write 0 for under 1 %, or percent (0-100)"
-                found.append(Problem("THX-D14", where, what, _rows(between)))
+                rows.append((between, what))
+            found += [Problem("THX-D14", where, what, _rows(mask.to_numpy())) for mask, what in rows if mask.any()]
         return found
 
     def measure(self, cohort: Cohort) -> Measured:
@@ -187,13 +174,12 @@ class PathologyBlock(OmicsBlock):
         raw = self._proxies(cohort) if self.proxies else {}
         columns: dict[str, pd.Series] = {}
         proxy: dict[str, pd.Series] = {}
+        notes: dict[str, list[str]] = {}
         for name in ("pdl1", "til"):
-            values, kinds = self._stain(cohort, name)
-            placed = pd.Series(np.nan, index=cohort.ids)
-            for kind, (at, position) in _SCALES.items():
-                mine = kinds == kind
-                placed[mine] = np.interp(values[mine], at, position)
-            placed = placed.where(values.notna())
+            stains = read_stains(cohort, self.spec.tables, name)
+            placed = _placed(stains)
+            for i in cohort.ids[(stains.ranged & placed.notna()).to_numpy()]:
+                notes.setdefault(i, []).append(f"{_WORDS[name]} was given as a range: its middle stands for it")
             proxy[name] = pd.Series(False, index=cohort.ids)
             if name in self.quantiles_ and name in raw:
                 rank = np.interp(raw[name], self.quantiles_[name], np.linspace(0, 1, 101))
@@ -201,15 +187,13 @@ class PathologyBlock(OmicsBlock):
                 proxy[name] = placed.isna() & stand_in.notna()
                 placed = placed.fillna(stand_in)
             columns[name] = placed
-        values, kinds = self._stain(cohort, "til")
-        columns["til_density"] = values.where(kinds == "density")
+        columns["til_density"] = ((stains.low + stains.high) / 2).where(stains.kinds == "density")
         proxy["til_density"] = pd.Series(False, index=cohort.ids)
         frame = pd.DataFrame(columns)
         words = {
             "pdl1": "PD-L1 from CD274 mRNA, not from a stain",
             "til": "TIL from CD8 and cytolytic mRNA, not from a stain",
         }
-        notes: dict[str, list[str]] = {}
         for name, text in words.items():
             for i in cohort.ids[proxy[name].to_numpy()]:
                 notes.setdefault(i, []).append(text)
@@ -220,10 +204,17 @@ class PathologyBlock(OmicsBlock):
         scores = set_scores(cohort, PROXY_SETS).values
         return {name: scores[list(sets)].mean(axis=1, skipna=False) for name, sets in _PROXY.items()}
 
-    def _stain(self, cohort: Cohort, name: str) -> tuple[pd.Series, pd.Series]:
-        unit = self.words(cohort, f"{name}_unit")
-        kinds = unit.map(lambda u: next((kind for pattern, kind in _KINDS[name].items() if re.search(pattern, u)), ""))
-        return self.numbers(cohort, name), kinds
+
+def _placed(stains: Stains) -> pd.Series:
+    """Put both ends on the scale from 0 to 1, and take their middle."""
+    ends = []
+    for values in (stains.low, stains.high):
+        placed = pd.Series(np.nan, index=values.index)
+        for kind, (at, position) in _SCALES.items():
+            mine = stains.kinds == kind
+            placed[mine] = np.interp(values[mine], at, position)
+        ends.append(placed.where(values.notna()))
+    return (ends[0] + ends[1]) / 2
 
 
 def _rows(mask: np.ndarray) -> tuple[int, ...]:
