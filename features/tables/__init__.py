@@ -19,7 +19,7 @@ def load_table(name: str) -> pd.DataFrame:
     Parameters
     ----------
     name : str
-        File name in ``features/tables`` without ``.csv``.
+        File name in ``features/tables`` without ``.csv`` or ``.parquet``.
 
     Returns
     -------
@@ -36,9 +36,10 @@ def load_table(name: str) -> pd.DataFrame:
     >>> len(load_table("immune_sets"))
     132
     """
-    return _read_table(Registry("table", {f.stem: f for f in sorted(_TABLES.glob("*.csv"))})[name]).copy()
+    files = sorted(f for f in _TABLES.iterdir() if f.suffix in (".csv", ".parquet"))
+    return _read_table(Registry("table", {f.stem: f for f in files})[name]).copy()
 
 
 @cache
 def _read_table(file: Path) -> pd.DataFrame:
-    return pd.read_csv(file, comment="#")
+    return pd.read_parquet(file) if file.suffix == ".parquet" else pd.read_csv(file, comment="#")
