@@ -8,9 +8,7 @@ patient scores alone as in a crowd. The z-score and PLAGE compare the patients g
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from itertools import chain
-from itertools import count as count_from
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -18,10 +16,10 @@ import pandas as pd
 
 from theracast.checks import listed
 from theracast.errors import DataError, UsageError
+from theracast.features.set_layout import Layout, Sets, genes_of, lay_out
 from theracast.kernels import enrichment, rank_scores
-from theracast.kernels.ranks import sorted_genes
+from theracast.kernels.ranks import sorted_genes, top_genes
 
-Sets = Mapping[str, Iterable[str]]
 #: Patients that are ranked at a time: memory stays the same however many there are.
 _CHUNK = 256
 #: Genes that vary less are constant (as in GSVA).
@@ -46,22 +44,6 @@ class Singscores(NamedTuple):
 
     score: pd.DataFrame
     dispersion: pd.DataFrame
-
-
-class _Layout(NamedTuple):
-    """Sets as the kernels read them."""
-
-    names: list[str]
-    members: np.ndarray
-    offsets: np.ndarray
-    thin: np.ndarray
-    coverage: dict[str, float]
-
-    def frame(self, values: np.ndarray, patients: pd.Index) -> pd.DataFrame:
-        values[:, self.thin] = np.nan
-        out = pd.DataFrame(values, index=patients, columns=self.names)
-        out.attrs["coverage"] = self.coverage
-        return out
 
 
 def ssgsea(
@@ -105,7 +87,7 @@ def ssgsea(
     """
     if not alpha >= 0:
         raise UsageError("alpha is negative", got=f"{alpha}", wanted="0 or more", fix="Use 0.25, as the paper does.")
-    values, layout = _values(expression), _layout(expression.columns, sets, min_size)
+    values, layout = _values(expression), lay_out(expression.columns, sets, min_size)
     scores = layout.frame(_ranked(values, layout, enrichment.ssgsea, float(alpha))[0], expression.index)
     if not normalised or scores.empty:
         return scores
@@ -156,9 +138,10 @@ def aucell(expression: pd.DataFrame, sets: Sets, *, top: float = 0.05, min_size:
     """
     if not 0 < top <= 1:
         raise UsageError("top is no share", got=f"{top}", wanted="more than 0, at most 1", fix="Use 0.05 for 5%.")
-    values, layout = _values(expression), _layout(expression.columns, sets, min_size)
+    values, layout = _values(expression), lay_out(expression.columns, sets, min_size)
     count = max(2, int(np.ceil(top * values.shape[1])))
-    return layout.frame(_ranked(values, layout, rank_scores.aucell, count)[0], expression.index)
+    scores = rank_scores.aucell(top_genes(values, count), values, layout.members, layout.offsets)
+    return layout.frame(scores, expression.index)
 
 
 def singscore(
@@ -198,7 +181,7 @@ def singscore(
     >>> singscore(x, {"s": ["A", "C"]}, min_size=2).score.loc["p1", "s"].item()
     0.25
     """
-    values, layout = _values(expression), _layout(expression.columns, sets, min_size)
+    values, layout = _values(expression), lay_out(expression.columns, sets, min_size)
     score, dispersion = _ranked(values, layout, rank_scores.singscore)
     centre = 0.5 if centred else 0.0
     up = Singscores(layout.frame(score - centre, expression.index), layout.frame(dispersion, expression.index))
@@ -255,7 +238,7 @@ def zscore(
         base = _finite(reference, sets)[1].reindex(columns=used)
     centre, spread = _moments(base.to_numpy(dtype=np.float64))
     vary = ~np.isnan(spread)
-    layout = _layout(used[vary], sets, min_size)
+    layout = lay_out(used[vary], sets, min_size)
     table = values.to_numpy()[:, vary]
     scores = enrichment.zscores(table, centre[vary], spread[vary], layout.members, layout.offsets)
     return layout.frame(scores, expression.index)
@@ -300,7 +283,7 @@ def plage(expression: pd.DataFrame, sets: Sets, *, min_size: int = 5) -> pd.Data
     table = values.to_numpy(dtype=np.float64)
     centre, spread = _moments(table)
     whole = ~np.isnan(spread) & ~np.isnan(table).any(axis=0)
-    layout = _layout(used[whole], sets, min_size)
+    layout = lay_out(used[whole], sets, min_size)
     z = (table[:, whole] - centre[whole]) / spread[whole]
     scores = np.full((len(z), len(layout.names)), np.nan)
     for s in np.flatnonzero(~layout.thin):
@@ -341,55 +324,7 @@ def _values(expression: pd.DataFrame) -> np.ndarray:
         ) from None
 
 
-def _layout(columns: pd.Index, sets: Sets, min_size: int) -> _Layout:
-    """Find the genes of the sets among the columns."""
-    lists = {name: _genes(name, genes) for name, genes in sets.items()}
-    if not lists or min_size < 1:
-        got = "no set" if not lists else f"min_size={min_size}"
-        raise UsageError("nothing to score", got=got, wanted="at least one set and one gene", fix="Name sets of genes.")
-    members, offsets = _members(columns, list(lists.values()))
-    sizes = np.diff(offsets)
-    found = np.diff(np.append(0, np.cumsum(members >= 0))[offsets])
-    coverage = dict(zip(lists, (found / np.maximum(sizes, 1)).tolist(), strict=True))
-    if (found < min_size).all():
-        raise DataError(
-            "no gene set can be scored",
-            code="THX-D08",
-            where="expression",
-            got=f"at most {found.max()} genes of a set among {len(columns)} usable columns",
-            wanted=f"{min_size} genes of a set or more",
-            fix="Check that genes are in columns and spelt as in the sets, or lower min_size.",
-        )
-    return _Layout(list(lists), members, offsets, found < min_size, coverage)
-
-
-def _members(columns: pd.Index, lists: list[list[str]]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the column of each gene of each set, -1 for none, each gene once in its set; and where each set begins."""
-    place = dict(zip(columns.tolist(), range(len(columns)), strict=True))
-    sizes = np.array([len(genes) for genes in lists])
-    total = int(sizes.sum())
-    # genes without a column get numbers behind the last one, so that numbers say which genes are the same
-    numbers = np.fromiter(
-        map(place.setdefault, chain.from_iterable(lists), count_from(len(columns))), np.int64, count=total
-    )
-    keys = np.repeat(np.arange(len(lists)) * (len(columns) + total), sizes) + numbers
-    ordered = np.sort(keys)
-    if (ordered[1:] == ordered[:-1]).any():
-        kept = np.sort(np.unique(keys, return_index=True)[1])
-        sizes = np.bincount(np.repeat(np.arange(len(lists)), sizes)[kept], minlength=len(lists))
-        numbers = numbers[kept]
-    return np.where(numbers < len(columns), numbers, -1), np.append(0, np.cumsum(sizes)).astype(np.int64)
-
-
-def _genes(name: str, genes: Iterable[str]) -> list[str]:
-    if isinstance(genes, str):
-        raise UsageError(
-            f"set '{name}' is one text", got="str", wanted="several genes", fix="Give a list of genes: split the text."
-        )
-    return genes if isinstance(genes, list) else list(genes)
-
-
-def _ranked(values: np.ndarray, layout: _Layout, kernel: Callable[..., object], *options: float) -> list[np.ndarray]:
+def _ranked(values: np.ndarray, layout: Layout, kernel: Callable[..., object], *options: float) -> list[np.ndarray]:
     """Sort and score, some patients at a time."""
     parts = []
     for begin in range(0, max(len(values), 1), _CHUNK):
@@ -401,7 +336,7 @@ def _ranked(values: np.ndarray, layout: _Layout, kernel: Callable[..., object], 
 def _finite(expression: pd.DataFrame, sets: Sets) -> tuple[pd.Index, pd.DataFrame]:
     """Return the columns that some set names, checked."""
     _values(expression.iloc[:0])
-    wanted = {g for name, genes in sets.items() for g in _genes(name, genes)}
+    wanted = {g for name, genes in sets.items() for g in genes_of(name, genes)}
     used = expression.loc[:, expression.columns.isin(wanted)]
     values = pd.DataFrame(_values(used), index=used.index, columns=used.columns)
     if np.isinf(values.to_numpy()).any():

@@ -1,6 +1,7 @@
 """Scores of gene sets that read ranks alone: AUCell and singscore.
 
-Samples come as `theracast.kernels.ranks.sorted_genes` orders them; sets as in `theracast.kernels.enrichment`.
+Samples come as `sorted_genes` or `top_genes` of `theracast.kernels.ranks` order them; sets as in
+`theracast.kernels.enrichment`.
 """
 
 from __future__ import annotations
@@ -10,30 +11,32 @@ from numba import prange
 
 from theracast.kernels.jit import kernel
 
+#: Samples that share their scratch.
+_BLOCK = 4
 #: Makes the median absolute deviation of normal values their standard deviation.
 _NORMAL = 1.4826
 
 
 @kernel
-def aucell(order: np.ndarray, tied: np.ndarray, members: np.ndarray, offsets: np.ndarray, top: int) -> np.ndarray:
-    """Share of the area under the recovery curve that each gene set fills among a sample's `top` genes (AUCell).
+def aucell(top: np.ndarray, values: np.ndarray, members: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """Share of the area under the recovery curve that each gene set fills among a sample's top genes (AUCell).
 
-    The curve counts the members met from the highest gene down to the one at place `top`; a member at place x lifts
-    it for ``top - x`` steps, so the area is ``sum(top - x)`` over members above, divided by its greatest value,
-    ``sum(top - x)`` over x = 1, ..., k (Aibar et al. 2017, DOI 10.1038/nmeth.4463). Ties stand in the order of their
-    columns. All sums are whole numbers: equal to decoupler's without rounding. Cost: O(samples x (genes + sum of set
-    sizes)) after the sort.
+    The curve counts the members met from the highest gene down to the last of the `count` that are listed; a member
+    at place x lifts it for ``count - x`` steps, so the area is ``sum(count - x)`` over members listed, divided by its
+    greatest value, ``sum(count - x)`` over x = 1, ..., k (Aibar et al. 2017, DOI 10.1038/nmeth.4463). Ties stand in
+    the order of their columns. All sums are whole numbers: equal to decoupler's without rounding. Cost: O(samples x
+    (count + sum of set sizes)).
 
     Parameters
     ----------
-    order, tied : ndarray
-        The sorted samples, from `sorted_genes`.
+    top : ndarray of int32, shape (n_samples, count)
+        The highest genes, from `top_genes`; at least 2.
+    values : ndarray of float32 or float64, shape (n_samples, n_genes)
+        The samples themselves: NaN where not measured.
     members : ndarray of int64, shape (sum of set sizes,)
         Column of each member, each once in its set; -1 for a gene without a column.
     offsets : ndarray of int64, shape (n_sets + 1,)
         Where each set begins in `members`.
-    top : int
-        How many genes of the ranking count, at least 2.
 
     Returns
     -------
@@ -42,32 +45,30 @@ def aucell(order: np.ndarray, tied: np.ndarray, members: np.ndarray, offsets: np
 
     Examples
     --------
-    >>> order, tied = np.array([[3, 2, 0, 1]], np.int32), np.zeros((1, 4), bool)  # gene 1 is the highest
-    >>> aucell(order, tied, np.array([1, 0, 3]), np.array([0, 1, 2, 3]), 3)
+    >>> values, top = np.array([[2.0, 4.0, 1.0, 0.0]]), np.array([[1, 0, 2]], np.int32)
+    >>> aucell(top, values, np.array([1, 0, 3]), np.array([0, 1, 2, 3]))
     array([[1. , 0.5, 0. ]])
     """
-    n_samples, n_genes = order.shape
-    n_sets = offsets.size - 1
+    n_samples, n_sets, count = len(values), offsets.size - 1, top.shape[1]
     out = np.empty((n_samples, n_sets))
-    for i in prange(n_samples):
-        place = np.zeros(n_genes, np.int64)  # 1 is the highest; 0 was not measured
-        n, first = 0, 0
-        while n < n_genes and order[i, n] >= 0:
-            n += 1
-        for end in range(1, n + 1):
-            if end == n or not tied[i, end]:
-                for p in range(first, end):
-                    place[order[i, p]] = n - end + 1 + p - first
-                first = end
-        for s in range(n_sets):
-            k, area, most = 0, 0, 0
-            for m in range(offsets[s], offsets[s + 1]):
-                gene = members[m]
-                if gene >= 0 and place[gene] > 0:
-                    k += 1
-                    most += max(top - k, 0)
-                    area += max(top - place[gene], 0)
-            out[i, s] = area / most if k > 0 else np.nan
+    for block in prange((n_samples + _BLOCK - 1) // _BLOCK):
+        steps = np.zeros(values.shape[1], np.int32)  # for how long each gene lifts the curve
+        for i in range(block * _BLOCK, min(n_samples, (block + 1) * _BLOCK)):
+            for p in range(count):
+                if top[i, p] >= 0:
+                    steps[top[i, p]] = count - p - 1
+            for s in range(n_sets):
+                k, area, most = 0, 0, 0
+                for m in range(offsets[s], offsets[s + 1]):
+                    gene = members[m]
+                    if gene >= 0 and not np.isnan(values[i, gene]):
+                        k += 1
+                        most += max(count - k, 0)
+                        area += steps[gene]
+                out[i, s] = area / most if k > 0 else np.nan
+            for p in range(count):
+                if top[i, p] >= 0:
+                    steps[top[i, p]] = 0
     return out
 
 

@@ -23,6 +23,8 @@ _CHUNK, _BLOCK = 256, 4
 _PATIENCE = 8
 _COLUMN = np.uint64((1 << 31) - 1)
 _TAKEN, _WIDTH, _DIGIT, _SIGN = np.uint64(31), np.uint64(11), np.uint64(2047), np.uint64(1 << 63)
+#: Bits behind the leading digit; and what turns keys round, so that the highest gene comes first.
+_LEADING, _UP, _DOWN = np.uint64(53), np.uint64(0), np.uint64((1 << 64) - 1)
 
 
 def ranks(values: np.ndarray) -> np.ndarray:
@@ -82,6 +84,35 @@ def sorted_genes(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return order, tied
 
 
+def top_genes(values: np.ndarray, count: int) -> np.ndarray:
+    """List the highest genes of each sample, the highest first; tied genes stay in the order of their columns.
+
+    Only genes at least as high as the last one wanted are sorted. Cost: O(samples x genes); 4 bytes per gene listed.
+
+    Parameters
+    ----------
+    values : ndarray of float32 or float64, shape (n_samples, n_genes)
+        NaN where not measured.
+    count : int
+        How many genes to list.
+
+    Returns
+    -------
+    ndarray of int32, shape (n_samples, count)
+        Columns by descending value; -1 from where the measured genes end.
+
+    Examples
+    --------
+    >>> top_genes(np.array([[0.5, 7.0, np.nan, 0.5]]), 2)
+    array([[1, 0]], dtype=int32)
+    """
+    top = np.empty((len(values), count), np.int32)
+    for begin in range(0, len(values), _CHUNK):
+        end = begin + _CHUNK
+        _top(*_with_bits(values[begin:end]), top[begin:end])
+    return top
+
+
 def _with_bits(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.uint64]:
     """Return the values, their bits, and how far to shift the bits to the left."""
     single = values.dtype == np.float32
@@ -121,6 +152,41 @@ def _sorted(values: np.ndarray, bits: np.ndarray, shift: np.uint64, order: np.nd
                 tied[i, p] = p > 0 and _equal(row, ordered[p - 1], ordered[p], shift)
 
 
+@kernel
+def _top(values: np.ndarray, bits: np.ndarray, shift: np.uint64, top: np.ndarray) -> None:
+    n_samples, n_genes = values.shape
+    for block in prange((n_samples + _BLOCK - 1) // _BLOCK):
+        words, spare, counts = _scratch(n_genes)
+        for i in range(block * _BLOCK, min(n_samples, (block + 1) * _BLOCK)):
+            row = values[i]
+            _write_words(row, bits[i], shift, _DOWN, words)
+            n = _highest(words, _measured_first(row, words), top.shape[1], counts)
+            ordered = _in_order(row, bits[i], shift, _DOWN, words, spare, n, counts)
+            top[i, n:] = -1
+            for p in range(min(n, top.shape[1])):
+                top[i, p] = np.int32(ordered[p] & _COLUMN)
+
+
+@helper
+def _highest(words: np.ndarray, n: int, wanted: int, counts: np.ndarray) -> int:
+    """Keep, of the first n words, those whose leading digit is not behind that of the last one wanted."""
+    if wanted >= n:
+        return n
+    seen = counts[0]
+    seen[:] = 0
+    for p in range(n):
+        seen[np.int64(words[p] >> _LEADING)] += 1
+    last, total = 0, np.int64(seen[0])
+    while total < wanted:
+        last += 1
+        total += seen[last]
+    kept = 0
+    for p in range(n):
+        words[kept] = words[p]
+        kept += np.int64(words[p] >> _LEADING) <= last
+    return kept
+
+
 @helper
 def _scratch(n_genes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return np.empty(n_genes, np.uint64), np.empty(n_genes, np.uint64), np.empty((3, 2048), np.int32)
@@ -146,19 +212,41 @@ def _sort_sample(
     row: np.ndarray, bits: np.ndarray, shift: np.uint64, words: np.ndarray, spare: np.ndarray, counts: np.ndarray
 ) -> tuple[np.ndarray, int]:
     """Return the words of the measured genes in order, and how many there are."""
-    for g in range(row.size):
-        words[g] = (_key(row[g], bits[g], shift) & ~_COLUMN) | np.uint64(g)
+    _write_words(row, bits, shift, _UP, words)
     n = _measured_first(row, words)
-    ordered = _radix(words, spare, n, counts)
-    if shift > 0 or _settled(row, ordered, n):
-        return ordered, n
+    return _in_order(row, bits, shift, _UP, words, spare, n, counts), n
+
+
+@helper
+def _write_words(row: np.ndarray, bits: np.ndarray, shift: np.uint64, turn: np.uint64, words: np.ndarray) -> None:
+    """Write for each gene the leading bits of its key, and its column."""
     for g in range(row.size):
-        words[g] = ((_key(row[g], bits[g], shift) & _COLUMN) << _TAKEN) | np.uint64(g)
-    ordered = _radix(words, spare, _measured_first(row, words), counts)
+        words[g] = ((_key(row[g], bits[g], shift) ^ turn) & ~_COLUMN) | np.uint64(g)
+
+
+@helper
+def _in_order(
+    row: np.ndarray,
+    bits: np.ndarray,
+    shift: np.uint64,
+    turn: np.uint64,
+    words: np.ndarray,
+    spare: np.ndarray,
+    n: int,
+    counts: np.ndarray,
+) -> np.ndarray:
+    """Sort the first n words by value; return the array that holds them, here `spare`."""
+    ordered = _radix(words, spare, n, counts)
+    if shift > 0 or _settled(row, ordered, n, 1.0 if turn == _UP else -1.0):
+        return ordered
     for p in range(n):
         gene = np.int64(ordered[p] & _COLUMN)
-        ordered[p] = (_key(row[gene], bits[gene], shift) & ~_COLUMN) | np.uint64(gene)
-    return _radix(ordered, words, n, counts), n
+        ordered[p] = (((_key(row[gene], bits[gene], shift) ^ turn) & _COLUMN) << _TAKEN) | np.uint64(gene)
+    ordered = _radix(ordered, words, n, counts)
+    for p in range(n):
+        gene = np.int64(ordered[p] & _COLUMN)
+        ordered[p] = ((_key(row[gene], bits[gene], shift) ^ turn) & ~_COLUMN) | np.uint64(gene)
+    return _radix(ordered, spare, n, counts)
 
 
 @helper
@@ -201,15 +289,15 @@ def _radix(words: np.ndarray, spare: np.ndarray, n: int, counts: np.ndarray) -> 
 
 
 @helper
-def _settled(row: np.ndarray, words: np.ndarray, n: int) -> bool:
+def _settled(row: np.ndarray, words: np.ndarray, n: int, sign: float) -> bool:
     """Put words that share their leading bits in the order of the values; give up where that takes too many swaps."""
     swaps = 0
     for p in range(1, n):
         word = words[p]
         if (words[p - 1] ^ word) > _COLUMN:
             continue
-        value, q = row[np.int64(word & _COLUMN)], p
-        while q > 0 and (words[q - 1] ^ word) <= _COLUMN and row[np.int64(words[q - 1] & _COLUMN)] > value:
+        value, q = sign * row[np.int64(word & _COLUMN)], p
+        while q > 0 and (words[q - 1] ^ word) <= _COLUMN and sign * row[np.int64(words[q - 1] & _COLUMN)] > value:
             words[q] = words[q - 1]
             q -= 1
         words[q] = word

@@ -12,7 +12,7 @@ from scipy.stats import rankdata
 from theracast.features import enrichment as features
 from theracast.kernels.enrichment import ssgsea, zscores
 from theracast.kernels.rank_scores import aucell, singscore
-from theracast.kernels.ranks import ranks, sorted_genes
+from theracast.kernels.ranks import ranks, sorted_genes, top_genes
 
 #: Only the sort takes any type of number, and has a second way for many close neighbours.
 SORTED = TABLES | {
@@ -41,6 +41,14 @@ def test_sorted_genes_equal_their_twin(values):
         np.testing.assert_array_equal(got, wanted)
 
 
+@pytest.mark.parametrize("count", [2, 5, 30, 200])
+@over("values", SORTED)
+def test_top_genes_equal_their_twin(values, count):
+    got, wanted = top_genes(values, count), order_twin.top_genes(values, count)
+    assert got.dtype == wanted.dtype
+    np.testing.assert_array_equal(got, wanted)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_ranks_of_more_genes_than_sixteen_bits_count(dtype):
     values = wide(dtype)
@@ -48,6 +56,7 @@ def test_ranks_of_more_genes_than_sixteen_bits_count(dtype):
     order, tied = sorted_genes(values)
     np.testing.assert_array_equal(order[0], np.argsort(values[0], kind="stable"))
     assert tied[0].sum() == 65_537 - len(np.unique(values[0]))
+    np.testing.assert_array_equal(top_genes(values, 700)[0], np.argsort(-values[0], kind="stable")[:700])
 
 
 @over("sets", SETS)
@@ -57,9 +66,9 @@ def test_rank_scores_equal_their_twins(values, sets):
     for alpha in (0.0, 0.25, 1.0):
         wanted = twin.ssgsea(*ordered, *layout, alpha)
         np.testing.assert_allclose(ssgsea(*ordered, *layout, alpha), wanted, rtol=1e-12, atol=1e-12)
-    for top in (2, 3, 50):
-        wanted = rank_twin.aucell(*ordered, *layout, top)
-        np.testing.assert_array_equal(aucell(*ordered, *layout, top), wanted)
+    for count in (2, 3, 50):
+        top = top_genes(values, count)
+        np.testing.assert_array_equal(aucell(top, values, *layout), rank_twin.aucell(top, values, *layout))
     for got, wanted in zip(singscore(*ordered, *layout), rank_twin.singscore(*ordered, *layout), strict=True):
         np.testing.assert_allclose(got, wanted, rtol=1e-12, atol=1e-12)
 
@@ -87,7 +96,8 @@ def test_ssgsea_by_hand():
 
 def test_aucell_by_hand():
     """Places 1 and 3 of five, the top three counting: area 2 + 0 of at most 2 + 1."""
-    got = aucell(*sorted_genes(np.array([[5.0, 4.0, 3.0, 2.0, 1.0]])), *packed([[0, 2]]), 3)
+    values = np.array([[5.0, 4.0, 3.0, 2.0, 1.0]])
+    got = aucell(top_genes(values, 3), values, *packed([[0, 2]]))
     assert got.tolist() == [[2 / 3]]
 
 
@@ -132,8 +142,9 @@ def test_neither_threads_nor_neighbours_change_a_bit(rng):
 
     def everything(table):
         ordered = sorted_genes(table)
-        scores = [ssgsea(*ordered, *layout, 0.25), aucell(*ordered, *layout, 15), *singscore(*ordered, *layout)]
-        return np.hstack([ranks(table), *ordered, *scores, zscores(table, centre, spread, *layout)])
+        top = top_genes(table, 15)
+        scores = [ssgsea(*ordered, *layout, 0.25), aucell(top, table, *layout), *singscore(*ordered, *layout)]
+        return np.hstack([ranks(table), *ordered, top, *scores, zscores(table, centre, spread, *layout)])
 
     alone = np.vstack([everything(values[[i]]) for i in range(len(values))])
     for found in by_threads(lambda: everything(values)):

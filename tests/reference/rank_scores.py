@@ -5,17 +5,16 @@ import statistics
 import numpy as np
 
 
-def aucell(order, tied, members, offsets, top):
-    out = np.full((len(order), len(offsets) - 1), np.nan)
-    for i in range(len(order)):
-        down = [g for group in reversed(_groups(order[i], tied[i])) for g in sorted(group)]
+def aucell(top, values, members, offsets):
+    out = np.full((len(values), len(offsets) - 1), np.nan)
+    count = top.shape[1]
+    for i in range(len(values)):
         for s in range(len(offsets) - 1):
-            inside = {int(g) for g in members[offsets[s] : offsets[s + 1]]} & set(down)
+            inside = {int(g) for g in members[offsets[s] : offsets[s + 1]] if g >= 0 and values[i, g] == values[i, g]}
             if inside:
-                met = np.cumsum([g in inside for g in down])  # the recovery curve
-                met = np.append(met, np.full(max(0, top - len(met)), met[-1]))
-                best = np.minimum(np.arange(1, top), len(inside))
-                out[i, s] = met[: top - 1].sum() / best.sum()
+                met = np.cumsum([g in inside for g in top[i].tolist()])  # the recovery curve
+                best = np.minimum(np.arange(1, count), len(inside))
+                out[i, s] = met[: count - 1].sum() / best.sum()
     return out
 
 

@@ -24,3 +24,11 @@ def sorted_genes(values):
         for p in range(1, len(genes)):
             tied[i, p] = sample[genes[p]] == sample[genes[p - 1]]
     return order, tied
+
+
+def top_genes(values, count):
+    top = np.full((len(values), count), -1, np.int32)
+    for i, sample in enumerate(values.tolist()):
+        genes = sorted((g for g, v in enumerate(sample) if not math.isnan(v)), key=lambda g: (-sample[g], g))
+        top[i, : len(genes)] = genes[:count]
+    return top
