@@ -206,6 +206,28 @@ class OmicsBlock(TransformerMixin, BaseEstimator):
                 found += out_of_range(numbers, column.low, column.high, where, column.unit, column.code)
         return found
 
+    def ignored(self, cohort: Cohort) -> list[Problem]:
+        """List cells that are read as unknown because their words are not known here; scoring goes on without them.
+
+        Parameters
+        ----------
+        cohort : Cohort
+            Patients.
+
+        Returns
+        -------
+        list of Problem
+            Nothing, unless the block says otherwise.
+
+        Examples
+        --------
+        >>> from theracast.features.blocks import BLOCKS
+        >>> c = Cohort.from_tables({"clinical": pd.DataFrame({"stage": ["T4 maybe"]}, index=["p"])})
+        >>> BLOCKS["clinical"]().ignored(c)[0].rows
+        (0,)
+        """
+        return []
+
     def numbers(self, cohort: Cohort, name: str) -> pd.Series:
         """Read one numeric input; cells that `check` refuses are NaN.
 

@@ -175,6 +175,38 @@ class ClinicalBlock(OmicsBlock):
             found.append(Problem("THX-D16", where, what, tuple(int(i) for i in np.flatnonzero(apart))))
         return found
 
+    def ignored(self, cohort: Cohort) -> list[Problem]:
+        """List words of stage, smoking, earlier treatment and drug that are not known here.
+
+        Parameters
+        ----------
+        cohort : Cohort
+            Patients.
+
+        Returns
+        -------
+        list of Problem
+            THX-D20.
+
+        Examples
+        --------
+        >>> c = Cohort.from_tables({"clinical": pd.DataFrame({"ici_target": ["anti-X"]}, index=["p"])})
+        >>> ClinicalBlock().ignored(c)[0].what
+        'holds words that are not known here; write PD1, PDL1, CTLA4, PD1+CTLA4, or leave the cell empty'
+        """
+        notes: dict[str, dict[str, list[str]]] = {n: {} for n in ("stage", "prior_treatment", "smoking_status")}
+        for (name, said), codes in zip(notes.items(), (_STAGE, _YES, _SMOKING), strict=True):
+            self._coded(cohort, name, codes, said)
+        for name, pattern in (("prior_ici", f"{_ICI}|{_NO_ICI}"), ("ici_target", _TARGET)):
+            self._named(cohort, name, pattern, notes.setdefault(name, {}))
+        units = {c.name: c.unit for c in self.spec.inputs}
+        what = "holds words that are not known here; write {}, or leave the cell empty"
+        return [
+            Problem("THX-D20", cohort.column(name, self.spec.tables)[0], what.format(units[name]),
+                    tuple(int(i) for i in np.flatnonzero(cohort.ids.isin(list(said)))))
+            for name, said in notes.items() if said
+        ]  # fmt: skip
+
     def measure(self, cohort: Cohort) -> Measured:
         """Read the clinical table.
 
