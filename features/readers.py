@@ -1,10 +1,10 @@
-"""Files to cohorts: a folder of CSV and Parquet tables, or one wide table."""
+"""Files to cohorts: a folder of tables (CSV, Parquet, and files that hold several), or one wide table."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,9 +14,16 @@ import yaml
 from theracast.checks import listed
 from theracast.errors import DataError
 from theracast.features.cohort import Cohort
+from theracast.features.container_files import CLINICAL, read_gct, read_h5ad, read_h5mu
 from theracast.provenance import Source, sha256_file
 
-_SUFFIXES = (".csv", ".tsv", ".parquet")
+#: Files that are no plain table: how each is read, as tables by name.
+_READERS: dict[str, Callable[[Path], dict[str, pd.DataFrame]]] = {
+    ".gct": read_gct,
+    ".h5ad": read_h5ad,
+    ".h5mu": read_h5mu,
+}
+_SUFFIXES = (".csv", ".tsv", ".parquet", *_READERS)
 
 
 def read_table(path: str | Path) -> pd.DataFrame:
@@ -67,6 +74,35 @@ def read_table(path: str | Path) -> pd.DataFrame:
     return table.set_axis([name or given for name, given in zip(header, table.columns, strict=True)], axis=1)
 
 
+def read_tables(path: str | Path) -> dict[str, pd.DataFrame]:
+    """Read a file of a cohort's folder as tables by name; most hold one, named as the file.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file; its suffix says the format.
+
+    Returns
+    -------
+    dict of str to DataFrame
+        As stored.
+
+    Raises
+    ------
+    DataError
+        What `read_table` and the readers of containers refuse.
+
+    Examples
+    --------
+    >>> from theracast.features.datasets import dataset_path
+    >>> list(read_tables(dataset_path("riaz2017_mel") / "clinical.csv"))
+    ['clinical']
+    """
+    path = Path(path)
+    reader = next((r for suffix, r in _READERS.items() if path.name.endswith(suffix)), None)
+    return reader(path) if reader else {path.stem: read_table(path)}
+
+
 def read_cohort(path: str | Path, *, name: str | None = None, units: Mapping[str, str] | None = None) -> Cohort:
     """Read a cohort from a folder of tables or from one wide table.
 
@@ -75,7 +111,8 @@ def read_cohort(path: str | Path, *, name: str | None = None, units: Mapping[str
     path : str or Path
         A folder with any of ``clinical``, ``expression``, ``signatures``, ``mutations``, ``pathology`` as
         ``.csv``, ``.tsv`` or ``.parquet`` and, optionally, ``units.yaml``; or one file whose columns are named
-        ``<table>:<column>``.
+        ``<table>:<column>``. A ``.h5ad``, ``.h5mu`` or ``.gct`` file is several tables, in a folder or alone; what
+        it says of its patients is the clinical table, or ``<file>_obs`` where there is one already.
     name : str, optional
         Name of the cohort; that of the folder or file by default.
     units : mapping of str to str, optional
@@ -100,15 +137,15 @@ def read_cohort(path: str | Path, *, name: str | None = None, units: Mapping[str
     path = Path(path)
     if not path.exists():
         raise DataError("no such cohort", code="THX-D33", where=str(path), wanted="a folder of tables or a wide table")
-    if path.is_file():
+    if path.is_file() and not path.name.endswith(tuple(_READERS)):
         if path.suffix not in _SUFFIXES:
             raise DataError(
                 "unknown kind of file", code="THX-D33", where=str(path), wanted=f"one of {', '.join(_SUFFIXES)}"
             )
         cohort = Cohort.from_wide(read_table(path), name=name or path.stem, units=units)
         return replace(cohort, sources=(Source("wide", str(path), sha256_file(path)),))
-    sources = cohort_sources(path)
-    tables = {s.name: read_table(s.path) for s in sources}
+    files = (Source(path.stem, str(path), sha256_file(path)),) if path.is_file() else cohort_sources(path)
+    tables, sources = _all_tables(files)
     for table_name, table in tables.items():
         if not {"patient_id", "gene"} & {*table.columns, table.index.name} and isinstance(table.index, pd.RangeIndex):
             raise DataError(
@@ -118,8 +155,26 @@ def read_cohort(path: str | Path, *, name: str | None = None, units: Mapping[str
                 got=f"{table.shape[1]} columns",
                 fix="Name the column of ids 'patient_id' (or 'gene', where genes are rows).",
             )
-    declared = {**_declared_units(path / "units.yaml"), **(units or {})}
-    return Cohort.from_tables(tables, name=name or path.resolve().name, units=declared, sources=sources)
+    declared = {**declared_units(path / "units.yaml"), **(units or {})}
+    return Cohort.from_tables(
+        tables, name=name or (path.stem if path.is_file() else path.resolve().name), units=declared, sources=sources
+    )
+
+
+def _all_tables(files: Sequence[Source]) -> tuple[dict[str, pd.DataFrame], list[Source]]:
+    """Read every file; each table once, the clinical one first, for its order is the order of the output."""
+    tables: dict[str, pd.DataFrame] = {}
+    sources = []
+    for file in files:
+        for given, table in read_tables(file.path).items():
+            name = f"{file.name}_obs" if given == CLINICAL and CLINICAL in tables else given
+            if name in tables:
+                raise DataError(
+                    "a table is stored twice", code="THX-D33", where=file.path, got=name, fix="Remove one of the two."
+                )
+            tables[name] = table
+            sources.append(replace(file, name=name))
+    return dict(sorted(tables.items(), key=lambda item: item[0] != CLINICAL)), sources
 
 
 def cohort_sources(path: str | Path) -> tuple[Source, ...]:
@@ -147,8 +202,7 @@ def cohort_sources(path: str | Path) -> tuple[Source, ...]:
     ['clinical', 'expression', 'signatures']
     """
     path = Path(path)
-    files = sorted(f for f in path.iterdir() if f.suffix in _SUFFIXES)
-    # the clinical table leads: its order is the order of the output
+    files = sorted(f for f in path.iterdir() if f.name.endswith(_SUFFIXES))
     files.sort(key=lambda f: f.stem != "clinical")
     twice = {f.stem for f in files if sum(g.stem == f.stem for g in files) > 1}
     if not files or twice:
@@ -193,7 +247,29 @@ def _checked_text(path: Path, separator: str) -> tuple[str, list[str]]:
     return text, [name.strip() for name in header]
 
 
-def _declared_units(path: Path) -> dict[str, str]:
+def declared_units(path: Path) -> dict[str, str]:
+    """Read ``units.yaml``.
+
+    Parameters
+    ----------
+    path : Path
+        The file; it need not be there.
+
+    Returns
+    -------
+    dict of str to str
+        ``{"expression": "TPM", "clinical.albumin": "g/dL"}``.
+
+    Raises
+    ------
+    DataError
+        THX-D16 when it is no list of names and units.
+
+    Examples
+    --------
+    >>> declared_units(Path("no", "units.yaml"))
+    {}
+    """
     if not path.exists():
         return {}
     try:

@@ -4,31 +4,23 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
-from rich import box
-from rich.console import Console
 from rich.markup import escape
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 import theracast
 from theracast.errors import TheracastError, UsageError
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from theracast.features.cohort import Cohort
+from theracast.predict.cli_features import blocks, build, check
+from theracast.predict.console import CohortArgument, Units, cohort_named, err, out, show, steps
 
 app = typer.Typer(
     name="theracast",
     help=(
         "Predict how a patient will respond to a treatment, with interval, evidence and abstention.\n\n"
-        "Begin with [bold]theracast demo[/]. MODEL is an MLflow URI such as models:/melanoma_ici@champion, or a "
+        "Begin with [bold]theracast demo[/]; with data of your own, with [bold]theracast check FOLDER[/].\n\n"
+        "MODEL is an MLflow URI such as models:/melanoma_ici@champion, or a "
         "folder. COHORT is a folder of tables (clinical.csv, expression.parquet, signatures.parquet: any subset), one "
         "wide table whose columns are named <table>:<column>, or the name of a data set.\n\n"
         "Exit codes: 0 done, 2 wrong call, 3 wrong data, 4 model or registry, 5 this machine."
@@ -38,10 +30,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-# a pipe has no width: tables that are read by a file may be as wide as they need
-_WIDTH = None if sys.stdout.isatty() else 150
-out, err = Console(width=_WIDTH), Console(stderr=True)
-
 Tracking = Annotated[
     str | None,
     typer.Option(
@@ -50,13 +38,6 @@ Tracking = Annotated[
 ]
 Model = Annotated[
     str, typer.Argument(metavar="MODEL", help="models:/NAME@ALIAS, models:/NAME/VERSION, runs:/..., or a folder.")
-]
-CohortArgument = Annotated[
-    str, typer.Argument(metavar="COHORT", help="A folder of tables, a wide table, or a data set's name.")
-]
-Units = Annotated[
-    list[str] | None,
-    typer.Option("--unit", metavar="NAME=UNIT", help="Declare a unit: --unit expression=TPM. Repeatable."),
 ]
 
 
@@ -72,39 +53,17 @@ def demo(
     from theracast.predict.demo import run_demo
     from theracast.predict.tables import cohort_rows, mean_rows
 
-    with _steps() as step:
+    with steps() as step:
         done = run_demo(Experiment(indication="melanoma_ici"), output, tracking=tracking, progress=step)
     how = "trained" if done.trained else "reused (same data, same code)"
     out.print(f"\n[bold]{done.model_uri}[/] version {done.version}, {how}\n")
-    _show(cohort_rows(done.validation), "AUC on cohorts the model never saw (95% interval)")
-    _show(mean_rows(done.validation), "Random-effects mean over the cohorts")
+    show(cohort_rows(done.validation), "AUC on cohorts the model never saw (95% interval)")
+    show(mean_rows(done.validation), "Random-effects mean over the cohorts")
     account = done.scores.account()
     out.print(f"{done.experiment.holdout[0]}: " + ", ".join(f"{v} {k.replace('_', ' ')}" for k, v in account.items()))
     for label, path in done.files.items():
         out.print(f"  {label:13} {escape(str(path))}", soft_wrap=True)
     out.print(f"\n{done.seconds:.0f} s. Next: theracast report {done.model_uri} {done.experiment.holdout[0]} -o r.html")
-
-
-@app.command()
-def blocks(name: Annotated[str | None, typer.Argument(help="One block, in full.")] = None) -> None:
-    """List the omics blocks, or what one needs and gives, with an example table."""
-    import pandas as pd
-
-    from theracast.features.blocks import BLOCKS
-
-    if name is None:
-        rows = [(n, b.spec.about, ", ".join(b.spec.tables), len(b.spec.features)) for n, b in BLOCKS.items()]
-        _show(pd.DataFrame(rows, columns=["block", "about", "tables", "features"]), "Blocks")
-        return
-    spec = BLOCKS[name].spec
-    out.print(f"[bold]{spec.name}[/]: {spec.about} Read from: {', '.join(spec.tables)}.\n")
-    inputs = [(c.name, c.about, c.unit, c.example) for c in spec.inputs]
-    _show(pd.DataFrame(inputs, columns=["column", "about", "unit", "example"]), "Needs (any subset)")
-    arrows = {1: "up", -1: "down", 0: ""}
-    gives = [
-        (n, f.about, f.unit, arrows[f.direction], f.reference) for n, f in zip(spec.names, spec.features, strict=True)
-    ]
-    _show(pd.DataFrame(gives, columns=["feature", "about", "unit", "response", "reference"]), "Gives")
 
 
 @app.command()
@@ -116,7 +75,7 @@ def indications(name: Annotated[str | None, typer.Argument(help="One indication,
 
     if name is None:
         rows = [(n, s.title, s.endpoint, ", ".join(s.blocks)) for n, s in INDICATIONS.items()]
-        _show(pd.DataFrame(rows, columns=["indication", "title", "endpoint", "blocks"]), "Indications")
+        show(pd.DataFrame(rows, columns=["indication", "title", "endpoint", "blocks"]), "Indications")
         return
     for field, held in vars(INDICATIONS[name]).items():
         value = escape(", ".join(held) if isinstance(held, tuple) else str(held))
@@ -128,31 +87,7 @@ def datasets() -> None:
     """List the real cohorts that ship with the package."""
     from theracast.features.datasets import datasets as bundled
 
-    _show(bundled(), "Data sets")
-
-
-@app.command()
-def build(
-    cohort: CohortArgument,
-    output: Annotated[Path, typer.Option("-o", "--output", help="Parquet file for the feature matrix.")],
-    block: Annotated[list[str] | None, typer.Option("--block", help="Only these blocks. Repeatable.")] = None,
-    unit: Units = None,
-) -> None:
-    """Turn a cohort's tables into a feature matrix with masks and lineage."""
-    from theracast.features.assembler import FeatureAssembler
-    from theracast.features.blocks import BLOCKS
-    from theracast.predict.files import replace_file
-
-    tables = _cohort(cohort, unit)
-    chosen = list(block or BLOCKS)
-    with _steps() as step:
-        step(f"measure {len(tables)} patients")
-        matrix = FeatureAssembler(chosen).fit(tables).matrix(tables)
-        replace_file(output, matrix.to_parquet)
-    _show(
-        matrix.describe().round(2).reset_index(names="study"),
-        f"{escape(str(output))}: share of patients known per block",
-    )
+    show(bundled(), "Data sets")
 
 
 @app.command()
@@ -168,12 +103,12 @@ def train(
     from theracast.predict.tables import cohort_rows, mean_rows
 
     wanted = Experiment.from_yaml(experiment)
-    with _steps() as step:
+    with steps() as step:
         training = run(wanted, step)
         step("register the model")
         uri, version = register(training, tracking=tracking, promote=promote)
-    _show(cohort_rows(training.validation), "AUC on cohorts the model never saw (95% interval)")
-    _show(mean_rows(training.validation), "Random-effects mean over the cohorts")
+    show(cohort_rows(training.validation), "AUC on cohorts the model never saw (95% interval)")
+    show(mean_rows(training.validation), "Random-effects mean over the cohorts")
     out.print(f"registered {uri} (version {version})")
 
 
@@ -190,9 +125,9 @@ def score(
     from theracast.predict.batch import write_scores
     from theracast.predict.registry import load_predictor
 
-    with _steps() as step:
+    with steps() as step:
         step("read the cohort")
-        tables = _cohort(cohort, unit)
+        tables = cohort_named(cohort, unit)
         step("load the model")
         predictor = load_predictor(model, tracking=tracking)
         step(f"score {len(tables)} patients")
@@ -220,9 +155,9 @@ def report(
     from theracast.predict.registry import load_predictor
     from theracast.predict.report.page import cohort_page, patient_page, write_page
 
-    with _steps() as step:
+    with steps() as step:
         step("read the cohort")
-        tables = _cohort(cohort, unit)
+        tables = cohort_named(cohort, unit)
         step("load the model")
         predictor = load_predictor(model, tracking=tracking)
         if patient is not None and patient not in tables.ids and patient not in set(tables.roster.patient_id):
@@ -245,7 +180,11 @@ def models(tracking: Tracking = None) -> None:
     """List the registered models, their versions and aliases."""
     from theracast.predict.registry import list_models, store_uri
 
-    _show(list_models(tracking), f"Models in {escape(store_uri(tracking))}")
+    show(list_models(tracking), f"Models in {escape(store_uri(tracking))}")
+
+
+for verb in (blocks, check, build):
+    app.command()(verb)
 
 
 @app.callback(invoke_without_command=True)
@@ -269,37 +208,3 @@ def main() -> None:
     except TheracastError as error:
         err.print(f"[bold red]error[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         sys.exit(error.exit_code)
-
-
-def _cohort(cohort: str, units: list[str] | None) -> Cohort:
-    from theracast.features.datasets import dataset_path
-    from theracast.features.readers import read_cohort
-
-    declared = dict(_pair(u) for u in units or [])
-    path = Path(cohort)
-    return read_cohort(path if path.exists() or "/" in cohort or path.suffix else dataset_path(cohort), units=declared)
-
-
-def _pair(text: str) -> tuple[str, str]:
-    name, equals, unit = text.partition("=")
-    if not equals or not name or not unit:
-        raise UsageError("a unit is declared as NAME=UNIT", got=repr(text), wanted="--unit expression=TPM")
-    return name, unit
-
-
-@contextmanager
-def _steps() -> Iterator[Any]:
-    """Show the step under way; on a terminal as a spinner with the time, elsewhere not at all."""
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
-        task = bar.add_task("")
-        yield lambda text: bar.update(task, description=escape(text))
-
-
-def _show(frame: pd.DataFrame, title: str) -> None:
-    table = Table(title=title, title_justify="left", header_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for k, column in enumerate(frame.columns):
-        table.add_column(str(column), overflow="fold", no_wrap=k == 0)
-    for row in frame.itertuples(index=False):
-        table.add_row(*(escape("" if v != v else str(v)) for v in row))
-    out.print(table)

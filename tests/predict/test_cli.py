@@ -14,7 +14,7 @@ from theracast.models.base import ResponseModel
 from theracast.models.storage import save_model
 from theracast.predict.cli import app
 
-COMMANDS = ("demo", "blocks", "indications", "datasets", "build", "train", "score", "report", "models")
+COMMANDS = ("demo", "blocks", "check", "indications", "datasets", "build", "train", "score", "report", "models")
 
 
 def run(*arguments):

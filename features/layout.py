@@ -1,0 +1,194 @@
+"""Layout: what can be wrong with a cohort's tables before any value is read: names, ids, dates."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from theracast.checks import Problem
+from theracast.features.blocks import BLOCKS
+from theracast.features.cohort import Cohort
+from theracast.features.intake import EVENTS, EXPRESSION, SIGNATURES
+
+#: Columns that are read by no block but by the library: ids, labels, how the sample was taken.
+_OTHERS = {"patient_id", "gene", "response", "sample_timing", "treatment_start", "sample_date"}
+#: So like a name that a slip of the pen is likelier than another meaning.
+_LIKE = 0.88
+_DATE = re.compile(r"(?:^|_)date(?:$|_)|^treatment_start$")
+_BIRTH = re.compile(r"birth|^dob$")
+_AFTER = re.compile(r"post|on[- _]?treat|during|after|progress")
+
+
+def misnamed(raw: Mapping[str, pd.DataFrame], said: Mapping[str, str]) -> list[Problem]:
+    """Find tables, columns and declared units whose names are nearly those that are read.
+
+    Parameters
+    ----------
+    raw : mapping of str to DataFrame
+        The tables as given.
+    said : mapping of str to str
+        Declared units.
+
+    Returns
+    -------
+    list of Problem
+        THX-D33, THX-D16.
+
+    Examples
+    --------
+    >>> misnamed({"clinical": pd.DataFrame(columns=["patient_id", "Age"])}, {})[0].what
+    "is read by no block: rename it to 'age'"
+    """
+    found = []
+    tables = {t for b in BLOCKS.values() for t in b.spec.tables} | {*EVENTS, EXPRESSION, SIGNATURES}
+    for table in raw:
+        if table not in tables:
+            near = _near(table, tables - set(raw))
+            if near:
+                found.append(Problem("THX-D33", table, f"is read by no block: rename the table to '{near}'"))
+            continue
+        names = _read_of(table)
+        if names:
+            columns = [str(c) for c in raw[table].columns]
+            for column in columns:
+                near = _near(column, names - set(columns)) if column not in names else ""
+                if near:
+                    found.append(Problem("THX-D33", f"{table}:{column}", f"is read by no block: rename it to '{near}'"))
+    for key in said:
+        table, dot, column = key.partition(".")
+        if dot and column not in raw.get(table, pd.DataFrame()).columns:
+            what = f"declares a unit for '{key}', which is not there: correct the name of the table or column"
+            found.append(Problem("THX-D16", "units.yaml", what))
+    return found
+
+
+def unread_columns(raw: Mapping[str, pd.DataFrame]) -> dict[str, list[str]]:
+    """List the columns that no block reads; they do no harm.
+
+    Parameters
+    ----------
+    raw : mapping of str to DataFrame
+        The tables as given.
+
+    Returns
+    -------
+    dict of str to list of str
+        Tables that a block reads by fixed names, and their other columns.
+
+    Examples
+    --------
+    >>> unread_columns({"clinical": pd.DataFrame(columns=["patient_id", "age", "hospital"])})
+    {'clinical': ['hospital']}
+    """
+    rest = {t: [str(c) for c in f.columns if str(c) not in _read_of(t)] for t, f in raw.items() if _read_of(t)}
+    return {t: columns for t, columns in rest.items() if columns}
+
+
+def spelt_apart(ids: Mapping[str, pd.Index]) -> list[Problem]:
+    """Find tables where some ids would match those of the first table but for the way they are written.
+
+    Parameters
+    ----------
+    ids : mapping of str to Index
+        Ids of each table; the first table leads.
+
+    Returns
+    -------
+    list of Problem
+        THX-D17.
+
+    Examples
+    --------
+    >>> ids = {"clinical": pd.Index(["007", "12"]), "mutations": pd.Index(["7", "12"])}
+    >>> [p.what for p in spelt_apart(ids)]
+    ['1 patient id would match but for leading zeros: write ids the same way in every table']
+    """
+    found = []
+    names = [n for n, i in ids.items() if len(i)]
+    rules = {
+        "leading zeros": lambda i: i.lstrip("0"),
+        "upper and lower case": str.lower,
+        "'.0' at the end": lambda i: i.removesuffix(".0"),
+        "dots, dashes and underscores": lambda i: re.sub(r"[-_. ]", "", i),
+    }
+    for other in names[1:]:
+        here, first = set(ids[other]) - {""}, set(ids[names[0]]) - {""}
+        lost = here - first
+        for label, rule in rules.items():
+            alike = {rule(i) for i in lost} & {rule(i) for i in first - here}
+            if alike:
+                many = f"{len(alike)} patient id{'s' * (len(alike) > 1)}"
+                what = f"{many} would match but for {label}: write ids the same way in every table"
+                found.append(Problem("THX-D17", f"{other} and {names[0]}", what))
+                break
+    return found
+
+
+def dates(cohort: Cohort) -> list[Problem]:
+    """Refuse dates that cannot be, and samples taken after treatment began.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        Patients; columns of ``clinical`` named ``..._date``, ``treatment_start``, ``sample_timing``.
+
+    Returns
+    -------
+    list of Problem
+        THX-D22; THX-D15 for dates of birth.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"sample_date": ["2020-03-01"], "treatment_start": ["2020-02-01"]}, index=["p"])
+    >>> dates(Cohort.from_tables({"clinical": table}))[0].rows
+    (0,)
+    """
+    table = cohort.table("clinical")
+    found: list[Problem] = []
+    days: dict[str, pd.Series] = {}
+    for column in map(str, table.columns):
+        where, cells = f"clinical:{column}", table[column]
+        if _BIRTH.search(column.lower()) and cells.notna().any():
+            found.append(Problem("THX-D15", where, "identifies patients: give the age in years in the column age"))
+        elif _DATE.search(column.lower()):
+            text = cells.astype(object).where(cells.notna(), "").map(lambda c: str(c).strip()[:10])
+            day = pd.to_datetime(text.where(text != ""), format="%Y-%m-%d", errors="coerce")
+            days[column.lower()] = day
+            rows = {
+                "should be dates such as 2024-03-31; write them so": (text != "") & day.isna(),
+                "lies in the future; correct the date": day > pd.Timestamp.now().normalize() + pd.Timedelta(days=1),
+            }
+            found += [Problem("THX-D22", where, what, _rows(mask)) for what, mask in rows.items() if mask.any()]
+    start = days.get("treatment_start", days.get("treatment_start_date"))
+    if start is not None and "sample_date" in days:
+        late = days["sample_date"] > start
+        if late.any():
+            what = "lies after treatment began; leave these samples out, a prediction reads what was known before"
+            found.append(Problem("THX-D22", "clinical:sample_date", what, _rows(late)))
+    if "sample_timing" in table:
+        words = table["sample_timing"].map(lambda c: "" if pd.isna(c) else str(c).lower())
+        late = words.str.contains(_AFTER)
+        if late.any():
+            what = "says that the sample was taken after treatment began; leave these samples out"
+            found.append(Problem("THX-D22", "clinical:sample_timing", what, _rows(late)))
+    return found
+
+
+def _read_of(table: str) -> set[str]:
+    """Names of the columns that are read from a table; none where a block reads any name, as of genes."""
+    columns = [c.name for b in BLOCKS.values() if table in b.spec.tables for c in b.spec.inputs]
+    return set() if not columns or any(c.startswith("<") for c in columns) else {*columns, *_OTHERS}
+
+
+def _near(name: str, names: set[str]) -> str:
+    plain = {re.sub(r"[^a-z0-9]", "", n.lower()): n for n in sorted(names)}
+    near = difflib.get_close_matches(re.sub(r"[^a-z0-9]", "", name.lower()), plain, n=1, cutoff=_LIKE)
+    return plain[near[0]] if near and len(name) > 2 else ""
+
+
+def _rows(mask: pd.Series) -> tuple[int, ...]:
+    return tuple(int(i) for i in np.flatnonzero(mask.to_numpy()))
