@@ -3,8 +3,12 @@
 from theracast.features.base import OmicsBlock
 from theracast.features.blocks.clinical import ClinicalBlock
 from theracast.features.blocks.disease_activity import DiseaseActivityBlock
+from theracast.features.blocks.metabolites import MetabolitesBlock
+from theracast.features.blocks.microbiome import MicrobiomeBlock
 from theracast.features.blocks.mutations import MutationsBlock
 from theracast.features.blocks.pathology import PathologyBlock
+from theracast.features.blocks.proteins import ProteinsBlock
+from theracast.features.blocks.repertoire import RepertoireBlock
 from theracast.features.blocks.signatures import SignaturesBlock
 from theracast.features.blocks.spatial import SpatialBlock
 from theracast.registry import Registry
@@ -18,5 +22,9 @@ BLOCKS: Registry[type[OmicsBlock]] = Registry(
         "mutations": MutationsBlock,
         "signatures": SignaturesBlock,
         "spatial": SpatialBlock,
+        "proteins": ProteinsBlock,
+        "metabolites": MetabolitesBlock,
+        "microbiome": MicrobiomeBlock,
+        "repertoire": RepertoireBlock,
     },
 )
