@@ -14,14 +14,19 @@ import yaml
 from theracast.checks import listed
 from theracast.errors import DataError
 from theracast.features.cohort import Cohort
+from theracast.features.community_files import is_taxa_text, read_biom, read_taxa_text
 from theracast.features.container_files import CLINICAL, read_gct, read_h5ad, read_h5mu
+from theracast.features.intake import EVENTS
+from theracast.features.variant_files import VARIANT_FILES, variant_tables
 from theracast.provenance import Source, sha256_file
 
 #: Files that are no plain table: how each is read, as tables by name.
 _READERS: dict[str, Callable[[Path], dict[str, pd.DataFrame]]] = {
+    ".biom": lambda path: {path.stem: read_biom(path)},
     ".gct": read_gct,
     ".h5ad": read_h5ad,
     ".h5mu": read_h5mu,
+    **dict.fromkeys(VARIANT_FILES, variant_tables),
 }
 _SUFFIXES = (".csv", ".tsv", ".parquet", *_READERS)
 
@@ -99,6 +104,8 @@ def read_tables(path: str | Path) -> dict[str, pd.DataFrame]:
     ['clinical']
     """
     path = Path(path)
+    if path.suffix == ".tsv" and is_taxa_text(path):
+        return {path.stem: read_taxa_text(path)}
     reader = next((r for suffix, r in _READERS.items() if path.name.endswith(suffix)), None)
     return reader(path) if reader else {path.stem: read_table(path)}
 
@@ -112,7 +119,9 @@ def read_cohort(path: str | Path, *, name: str | None = None, units: Mapping[str
         A folder with any of ``clinical``, ``expression``, ``signatures``, ``mutations``, ``pathology`` as
         ``.csv``, ``.tsv`` or ``.parquet`` and, optionally, ``units.yaml``; or one file whose columns are named
         ``<table>:<column>``. A ``.h5ad``, ``.h5mu`` or ``.gct`` file is several tables, in a folder or alone; what
-        it says of its patients is the clinical table, or ``<file>_obs`` where there is one already.
+        it says of its patients is the clinical table, or ``<file>_obs`` where there is one already. ``.maf`` and
+        ``.vcf`` files (also ``.gz``) are the variants, one file or one per patient. ``.biom``
+        files, and ``.tsv`` files of QIIME 2 or MetaPhlAn, hold taxa in rows: call them ``microbiome``.
     name : str, optional
         Name of the cohort; that of the folder or file by default.
     units : mapping of str to str, optional
@@ -168,7 +177,9 @@ def _all_tables(files: Sequence[Source]) -> tuple[dict[str, pd.DataFrame], list[
     for file in files:
         for given, table in read_tables(file.path).items():
             name = f"{file.name}_obs" if given == CLINICAL and CLINICAL in tables else given
-            if name in tables:
+            if name in tables and name in EVENTS:  # a file per patient: their rows are put together
+                table = pd.concat([tables[name], table], ignore_index=True)
+            elif name in tables:
                 raise DataError(
                     "a table is stored twice", code="THX-D33", where=file.path, got=name, fix="Remove one of the two."
                 )

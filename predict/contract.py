@@ -61,8 +61,9 @@ def input_example(blocks: tuple[str, ...]) -> pd.DataFrame:
 
     Examples
     --------
-    >>> input_example(("mutations",)).to_dict("records")
-    [{'patient_id': 'example', 'mutations:tmb': 9.4, 'mutations:tmb_unit': 'mut/Mb', 'mutations:panel_mb': 1.2}]
+    >>> input_example(("mutations",)).iloc[0].to_dict() # doctest: +NORMALIZE_WHITESPACE
+    {'patient_id': 'example', 'mutations:tmb': 9.4, 'mutations:tmb_unit': 'mut/Mb', 'mutations:panel_mb': 1.2,
+     'mutations:panel': 'exome'}
     """
     row: dict[str, object] = {"patient_id": "example"}
     for b in blocks:

@@ -1,16 +1,25 @@
 """The omics layers, one file each. A new one is a file and a line here."""
 
 from theracast.features.base import OmicsBlock
+from theracast.features.blocks.alterations import AlterationsBlock
+from theracast.features.blocks.cgm import CgmBlock
 from theracast.features.blocks.clinical import ClinicalBlock
+from theracast.features.blocks.ctdna import CtdnaBlock
+from theracast.features.blocks.deconvolution import DeconvolutionBlock
 from theracast.features.blocks.disease_activity import DiseaseActivityBlock
+from theracast.features.blocks.expression import ExpressionBlock
+from theracast.features.blocks.gene_sets import GeneSetsBlock
 from theracast.features.blocks.metabolites import MetabolitesBlock
 from theracast.features.blocks.microbiome import MicrobiomeBlock
 from theracast.features.blocks.mutations import MutationsBlock
 from theracast.features.blocks.pathology import PathologyBlock
+from theracast.features.blocks.pharmacogenes import PharmacogenesBlock
+from theracast.features.blocks.polygenic import PolygenicBlock
 from theracast.features.blocks.proteins import ProteinsBlock
 from theracast.features.blocks.repertoire import RepertoireBlock
 from theracast.features.blocks.signatures import SignaturesBlock
 from theracast.features.blocks.spatial import SpatialBlock
+from theracast.features.blocks.wearables import WearablesBlock
 from theracast.registry import Registry
 
 BLOCKS: Registry[type[OmicsBlock]] = Registry(
@@ -20,11 +29,20 @@ BLOCKS: Registry[type[OmicsBlock]] = Registry(
         "disease_activity": DiseaseActivityBlock,
         "pathology": PathologyBlock,
         "mutations": MutationsBlock,
+        "alterations": AlterationsBlock,
+        "ctdna": CtdnaBlock,
+        "polygenic": PolygenicBlock,
+        "pharmacogenes": PharmacogenesBlock,
+        "expression": ExpressionBlock,
         "signatures": SignaturesBlock,
+        "gene_sets": GeneSetsBlock,
+        "deconvolution": DeconvolutionBlock,
         "spatial": SpatialBlock,
         "proteins": ProteinsBlock,
         "metabolites": MetabolitesBlock,
         "microbiome": MicrobiomeBlock,
         "repertoire": RepertoireBlock,
+        "wearables": WearablesBlock,
+        "cgm": CgmBlock,
     },
 )

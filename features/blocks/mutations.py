@@ -8,7 +8,9 @@ import pandas as pd
 from theracast.checks import Problem
 from theracast.features.base import Measured, OmicsBlock
 from theracast.features.cohort import Cohort
+from theracast.features.gene_panels import panel_mb, panel_names, panel_problems
 from theracast.features.spec import BlockSpec, Column, Feature
+from theracast.features.variants import burden, variant_problems
 
 #: Megabases by which an exome's count is divided when no size is given: the size by which Liu 2019's burden and
 #: count agree (PredictioR), the largest melanoma cohort here.
@@ -24,9 +26,13 @@ _MISLABELLED_COUNTS = ("compass real_tmb",)
 class MutationsBlock(OmicsBlock):
     """Tumour mutational burden in mutations per megabase.
 
-    A count becomes a burden through the size of what was sequenced: column ``panel_mb``, or a whole exome. Then the
-    result of one patient never depends on the others. Counts over unknown territory have no such size; they are
-    refused, or, on request, placed by their rank within the cohort, which needs a cohort.
+    A count becomes a burden through the size of what was sequenced: column ``panel_mb``, a known ``panel``, or a whole
+    exome. Then the result of one patient never depends on the others. Counts over unknown territory have no such size;
+    they are refused, or, on request, placed by their rank within the cohort, which needs a cohort.
+
+    Where no burden is written down, the variants of table ``variants`` are counted that change the protein, over the
+    size of the panel, which must be declared: a table of variants does not say where else was looked. It gives the
+    burden alone, and `alterations` the rest, so that models of the burden stay as they are.
 
     Parameters
     ----------
@@ -35,6 +41,8 @@ class MutationsBlock(OmicsBlock):
     sizeless : {"refuse", "rank"}, default "refuse"
         What to do with counts over unknown territory: refuse the rows, or give each the burden that the training
         patients have at the same rank (a proxy, and noted as one).
+    min_vaf : float, default 0
+        Variants with a known allele fraction below it are not counted.
 
     Attributes
     ----------
@@ -57,6 +65,7 @@ class MutationsBlock(OmicsBlock):
             Column("tmb", "tumour mutational burden or count", "mut/Mb or count", 0, 20_000, "THX-D16", "9.4|2.5|31"),
             Column("tmb_unit", "unit of tmb", "'mut/Mb ...' or '... count (exome)'", example="mut/Mb"),
             Column("panel_mb", "size of what was sequenced, for counts", "Mb", 0.01, 100, "THX-D16", "1.2"),
+            Column("panel", "what was sequenced", "MSK-IMPACT468, FoundationOneCDx, exome ...", example="exome"),
         ),
         (
             Feature(
@@ -70,8 +79,8 @@ class MutationsBlock(OmicsBlock):
         ),
     )
 
-    def __init__(self, exome_mb: float = EXOME_MB, sizeless: str = "refuse") -> None:
-        self.exome_mb, self.sizeless = exome_mb, sizeless
+    def __init__(self, exome_mb: float = EXOME_MB, sizeless: str = "refuse", min_vaf: float = 0.0) -> None:
+        self.exome_mb, self.sizeless, self.min_vaf = exome_mb, sizeless, min_vaf
 
     def learn(self, cohort: Cohort) -> None:
         """Keep the distribution of the burden, on which ranks can be placed.
@@ -90,7 +99,7 @@ class MutationsBlock(OmicsBlock):
         9.0
         """
         tmb, kind, size = self._read(cohort)
-        known = tmb.where(kind != "count", tmb / size).dropna()
+        known = tmb.where(kind != "count", tmb / size).fillna(self._counted(cohort)[0]).dropna()
         self.quantiles_ = np.quantile(known, np.linspace(0, 1, 101)).tolist() if len(known) else []
 
     def check(self, cohort: Cohort) -> list[Problem]:
@@ -134,7 +143,9 @@ class MutationsBlock(OmicsBlock):
             found.append(
                 Problem("THX-D16", where, "is a count of unknown territory: give panel_mb, or say '(exome)'", rows)
             )
-        return found
+        where, _ = cohort.column("panel", self.spec.tables)
+        found += panel_problems(where, self.words(cohort, "panel"), self.numbers(cohort, "panel_mb"))
+        return found + variant_problems(cohort)
 
     def measure(self, cohort: Cohort) -> Measured:
         """Divide counts by the megabases sequenced.
@@ -164,10 +175,34 @@ class MutationsBlock(OmicsBlock):
             share = (tmb[ranked].rank() - 0.5) / ranked.sum()
             values[ranked] = np.interp(share, np.linspace(0, 1, 101), self.quantiles_)
             notes |= {i: ["TMB placed by its rank within this cohort, not by its size"] for i in tmb.index[ranked]}
-        return Measured.of(pd.DataFrame({"tmb": values}), proxy=pd.DataFrame({"tmb": ranked}), notes=notes)
+        found, least = self._counted(cohort)
+        found, least = found.where(values.isna()), least & values.isna() & found.notna()
+        for i in found.index[found.notna()]:
+            lower = "; a lower limit, variants of unknown consequence are not counted" if least[i] else ""
+            notes[i] = [f"TMB counted from the variants listed{lower}"]
+        known = values.fillna(found)
+        for i in cohort.ids[known.isna() & cohort.ids.isin(cohort.event("variants").index)]:
+            notes[i] = ["TMB not counted: neither panel nor panel_mb says what was sequenced"]
+        return Measured.of(
+            pd.DataFrame({"tmb": known}),
+            proxy=pd.DataFrame({"tmb": ranked}),
+            censored=pd.DataFrame({"tmb": least.astype(np.int8)}),
+            notes=notes,
+        )
+
+    def _counted(self, cohort: Cohort) -> tuple[pd.Series, pd.Series]:
+        """Count the variants of each patient over the panel declared; and say where some could not be judged."""
+        if "variants" not in cohort.events:
+            return pd.Series(np.nan, index=cohort.ids), pd.Series(False, index=cohort.ids)
+        counts, unseen = burden(cohort, self.min_vaf)
+        return counts / self._declared(cohort), unseen > 0
+
+    def _declared(self, cohort: Cohort) -> pd.Series:
+        size = self.numbers(cohort, "panel_mb")
+        return size.fillna(panel_mb(panel_names(self.words(cohort, "panel")), self.exome_mb))
 
     def _read(self, cohort: Cohort) -> tuple[pd.Series, pd.Series, pd.Series]:
-        tmb, size = self.numbers(cohort, "tmb"), self.numbers(cohort, "panel_mb")
+        tmb, size = self.numbers(cohort, "tmb"), self._declared(cohort)
         unit = self.words(cohort, "tmb_unit")
         count = unit.str.contains("count") | unit.map(lambda u: any(m in u for m in _MISLABELLED_COUNTS))
         kind = pd.Series(np.where(count, "count", np.where(unit.str.contains("/mb"), "mut/Mb", "")), index=tmb.index)
