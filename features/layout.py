@@ -179,9 +179,11 @@ def dates(cohort: Cohort) -> list[Problem]:
 
 
 def _read_of(table: str) -> set[str]:
-    """Names of the columns that are read from a table; none where a block reads any name, as of genes."""
-    columns = [c.name for b in BLOCKS.values() if table in b.spec.tables for c in b.spec.inputs]
-    return set() if not columns or any(c.startswith("<") for c in columns) else {*columns, *_OTHERS}
+    """List the columns that are read from a table by name; none where a block reads any name, as of genes."""
+    columns = {c.name for b in BLOCKS.values() if table in b.spec.tables for c in b.spec.inputs}
+    named = {c for c in columns if not c.startswith("<")}
+    # a block that reads genes from a table of its own may fall back on named columns of the clinical one
+    return {*named, *_OTHERS} if named and (named == columns or table == "clinical") else set()
 
 
 def _near(name: str, names: set[str]) -> str:

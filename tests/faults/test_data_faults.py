@@ -204,8 +204,8 @@ def stain(values, units, name="pdl1"):
     return wide(**{f"pathology__{name}": values, f"pathology__{name}_unit": units})
 
 
-@pytest.mark.parametrize("cell", ["1-49%", "≥50%", ">=1", "<1%", "negative", "60 %", "TPS 60", CANARY])
-def test_D14_intervals_and_words_are_refused_by_row(predictor, cell):
+@pytest.mark.parametrize("cell", ["49-1%", "low", "1,5", CANARY])
+def test_D14_words_that_are_no_score_are_refused_by_row(predictor, cell):
     assert fates(predictor, stain(["60", cell], "TPS %"), "pathology:pdl1", "THX-D13") == [1]
 
 
