@@ -14,6 +14,8 @@ UNKNOWN = frozenset({"", "na", "n/a", "nan", "not available", "not reported", "u
 
 #: Nothing that is measured is larger; 1e308 is an infinity that was written out.
 INFINITE = 1e30
+#: Cells of a table that are looked at as float64 at a time.
+_AT_ONCE = 4_000_000
 
 _CENSORED = re.compile(r"^\s*[<>≤≥]=?\s*[\d.,]+\s*$")
 _DECIMAL_COMMA = re.compile(r"^\s*[-+]?\d+,\d+\s*$")
@@ -143,15 +145,20 @@ def table_to_numbers(table: pd.DataFrame, where: str) -> tuple[pd.DataFrame, lis
     """
     if not table.size:
         return table.astype(np.float64), []
-    text = [not pd.api.types.is_numeric_dtype(t) for t in table.dtypes]
-    numbers = table.apply(pd.to_numeric, errors="coerce").astype(np.float64) if any(text) else table
-    known = numbers.to_numpy(dtype=np.float64, na_value=np.nan)
-    odd = (np.abs(known) >= INFINITE) | (np.isnan(known) & table.notna().to_numpy())
-    if not odd.any():
-        return numbers, []
-    columns = [table.iloc[:, i] for i in np.flatnonzero(odd.any(axis=0))]
-    problems = [p for c in columns for p in to_numbers(c, f"{where}:{c.name}")[1]]
-    return numbers.mask(odd), problems
+    parts, spoilt, problems = [], False, []
+    width = max(1, _AT_ONCE // len(table))
+    for first in range(0, table.shape[1], width):
+        part = table.iloc[:, first : first + width]
+        if any(not pd.api.types.is_numeric_dtype(t) for t in part.dtypes):
+            part, spoilt = part.apply(pd.to_numeric, errors="coerce").astype(np.float64), True
+        known = part.to_numpy(dtype=np.float64, na_value=np.nan)
+        odd = (np.abs(known) >= INFINITE) | (np.isnan(known) & table.iloc[:, first : first + width].notna().to_numpy())
+        if odd.any():
+            columns = [table.iloc[:, first + i] for i in np.flatnonzero(odd.any(axis=0))]
+            problems += [p for c in columns for p in to_numbers(c, f"{where}:{c.name}")[1]]
+            part, spoilt = part.mask(odd), True
+        parts.append(part)
+    return pd.concat(parts, axis=1) if spoilt else table, problems
 
 
 def out_of_range(values: pd.Series, low: float, high: float, where: str, unit: str, code: str) -> list[Problem]:

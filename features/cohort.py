@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 from theracast.errors import DataError
-from theracast.features.genes import CANONICAL
-from theracast.features.intake import EXPRESSION, keyed_by_patient, take_in
+from theracast.features.intake import keyed_by_patient, take_in
+from theracast.features.scales import CANONICAL, EXPRESSION
+from theracast.features.symbols import Harmonised
 from theracast.provenance import Source, digest_frame
 
 _RESPONSE = {"r": 1.0, "nr": 0.0, "1": 1.0, "0": 0.0, "1.0": 1.0, "0.0": 0.0, "response": 1.0, "no_response": 0.0}
@@ -41,6 +42,8 @@ class Cohort:
         Study of each patient; one name unless cohorts were concatenated.
     events : mapping of str to DataFrame
         Tables with any number of rows per patient (`theracast.features.intake.EVENTS`), indexed by patient id.
+    genes : mapping of str to Harmonised
+        Per table of genes, what became of their names; empty once cohorts are put together.
 
     Examples
     --------
@@ -57,6 +60,7 @@ class Cohort:
     units: Mapping[str, str] = field(default_factory=dict)
     studies: pd.Series = field(default_factory=lambda: pd.Series(dtype=object))
     events: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    genes: Mapping[str, Harmonised] = field(default_factory=dict)
 
     @classmethod
     def from_tables(
@@ -99,11 +103,12 @@ class Cohort:
         ['p1']
         """
         units = dict(units or {})
-        roster, unique, events = take_in(tables, units, name)
+        roster, unique, events, genes = take_in(tables, units, name)
         ids = pd.Index(roster.patient_id[(roster.code == "") & (roster.repeats < 0)], name="patient_id")
         read = {**unique, **events}
         sources = tuple(sources) or tuple(Source(k, "memory", digest_frame(t)) for k, t in read.items())
-        return cls(name, ids, unique, roster, sources, units, pd.Series(name, index=ids, dtype=object), events)
+        studies = pd.Series(name, index=ids, dtype=object)
+        return cls(name, ids, unique, roster, sources, units, studies, events, genes)
 
     @classmethod
     def from_wide(
@@ -309,7 +314,8 @@ class Cohort:
         tables = {k: t.loc[t.index.intersection(ids)] for k, t in self.tables.items()}
         events = {k: t[t.index.isin(ids)] for k, t in self.events.items()}
         roster = pd.DataFrame({"patient_id": ids, "repeats": -1, "code": "", "reason": ""})
-        return Cohort(self.name, ids, tables, roster, self.sources, self.units, self.studies.reindex(ids), events)
+        studies = self.studies.reindex(ids)
+        return Cohort(self.name, ids, tables, roster, self.sources, self.units, studies, events, self.genes)
 
     def wide(self) -> pd.DataFrame:
         """Put all tables side by side, columns named ``<table>:<column>``; events have no place in it.

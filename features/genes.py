@@ -1,51 +1,136 @@
-"""Expression tables: which way round they lie, on which scale they are, whose genes they hold."""
+"""Tables of genes: which way round they lie, by which symbols, and one column per gene."""
 
 from __future__ import annotations
 
-import re
+from functools import cache
 
 import numpy as np
 import pandas as pd
 
 from theracast.checks import listed
 from theracast.errors import DataError
+from theracast.features.excel_dates import genes_of_date
+from theracast.features.symbols import Harmonised, SymbolTable, approved, genes_among, harmonise, symbol_table
 from theracast.features.tables import load_table
 
-#: The one scale every block reads.
-CANONICAL = "log2(TPM+1)"
+#: Columns of a genes x patients table that may hold the Ensembl id of each row.
+ENSEMBL_COLUMNS = ("ensembl", "ensembl_id", "ensembl_gene", "ensembl_gene_id")
+_ONE = "Keep one, or declare 'duplicate_genes: max' (or mean) in units.yaml."
 
 
-def _from_fpkm(values: np.ndarray) -> np.ndarray:
-    return np.log2(values * (1e6 / np.nansum(values, axis=1, keepdims=True)) + 1.0)
-
-
-_TO_CANONICAL = {
-    "log2(tpm+1)": lambda x: x,
-    "log10(tpm+1)": lambda x: x / np.log10(2.0),
-    "ln(tpm+1)": lambda x: x / np.log(2.0),
-    "tpm": lambda x: np.log2(x + 1.0),
-    "fpkm": _from_fpkm,
-    "log2(fpkm+1)": lambda x: _from_fpkm(np.exp2(x) - 1.0),
-}
-#: FPKM become TPM by their sum over all genes; over a part of them every value would be too high.
-_TRANSCRIPTOME = 10_000
-_FIX = f"Declare it in units.yaml ('expression: TPM') or give {CANONICAL}. Known: {', '.join(_TO_CANONICAL)}."
-
-
-def known_symbols() -> frozenset[str]:
-    """Return the symbols of the shipped gene sets, used to tell genes from patients.
+def set_genes() -> frozenset[str]:
+    """Return the genes that the shipped immune gene sets read.
 
     Returns
     -------
     frozenset of str
-        As the sets spell them.
+        Approved symbols.
 
     Examples
     --------
-    >>> "CD274" in known_symbols()
+    >>> "CD274" in set_genes()
     True
     """
-    return frozenset(g for text in load_table("immune_sets")["genes"] for g in text.split(":"))
+    return _set_genes(symbol_table())
+
+
+@cache
+def _set_genes(table: SymbolTable) -> frozenset[str]:
+    return frozenset(approved((g for text in load_table("immune_sets")["genes"] for g in text.split(":")), table))
+
+
+def with_ensembl(table: pd.DataFrame) -> pd.DataFrame:
+    """Put the Ensembl id of a row to its name, so that 1-Mar can be told apart.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Genes x patients, with or without one of `ENSEMBL_COLUMNS`.
+
+    Returns
+    -------
+    DataFrame
+        Without that column; rows named ``<gene>|<id>`` where the name alone is no approved symbol.
+
+    Examples
+    --------
+    >>> t = pd.DataFrame({"ensembl": ["ENSG00000145416"], "p1": [1.0]}, index=pd.Index(["1-Mar"], name="gene"))
+    >>> with_ensembl(t).index.tolist()
+    ['1-Mar|ENSG00000145416']
+    """
+    column = next((c for c in table.columns if str(c).lower() in ENSEMBL_COLUMNS), None)
+    if column is None:
+        return table
+    known, pairs = symbol_table().approved, zip(map(str, table.index), table[column], strict=True)
+    names = [f"{n}|{i}" if isinstance(i, str) and n not in known else n for n, i in pairs]
+    return table.drop(columns=column).set_axis(pd.Index(names, name=table.index.name), axis=0)
+
+
+def harmonised_genes(
+    table: pd.DataFrame, where: str, rule: str = "refuse", symbols: SymbolTable | None = None
+) -> tuple[pd.DataFrame, Harmonised]:
+    """Name the columns by approved symbols and leave one per gene.
+
+    Several spellings of one gene without its approved symbol are refused when a shipped gene set reads that gene, or
+    when one of them is a date; of other genes they stay as they are, and are counted.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Patients x genes.
+    where : str
+        Table or file, for the message.
+    rule : {"refuse", "max", "mean"}, default "refuse"
+        What to do with columns of the same gene.
+    symbols : SymbolTable, optional
+        Instead of `theracast.features.symbols.symbol_table`.
+
+    Returns
+    -------
+    table : DataFrame
+        Patients x distinct genes.
+    found : Harmonised
+        What became of the names.
+
+    Raises
+    ------
+    DataError
+        THX-D01 a date that may be two genes; THX-D02 several spellings of one gene; THX-D03 a name twice.
+
+    Examples
+    --------
+    >>> table, found = harmonised_genes(pd.DataFrame({"HER2": [1.0], "2-Sep": [2.0]}), "expression")
+    >>> table.columns.tolist(), found.counts
+    (['ERBB2', 'SEPTIN2'], {'other': 1, 'excel': 1})
+    """
+    found = harmonise(table.columns, symbols)
+    if dates := found.spellings.get("date"):
+        repaired = found.spellings.get("excel", [])
+        raise DataError(
+            "gene names were turned into dates, and may be two genes each",
+            code="THX-D01",
+            where=where,
+            got=f"{listed(dates, 12)}" + (f"; repaired would be {listed(repaired, 12)}" if repaired else ""),
+            wanted="1-Mar is MARCHF1 or MTARC1, 2-Mar is MARCHF2 or MTARC2",
+            fix="Write the symbol, give the Ensembl ids in a column 'ensembl' beside 'gene', or leave the genes out.",
+        )
+    mapping = dict(found.mapping)
+    if rule in ("max", "mean"):
+        mapping |= {name: gene for gene, names in found.clashes.items() for name in names}
+    else:
+        read = set_genes()
+        wrong = {g: n for g, n in found.clashes.items() if g in read or any(genes_of_date(name) for name in n)}
+        if wrong:
+            raise DataError(
+                "genes stand under several spellings",
+                code="THX-D02",
+                where=where,
+                got=listed((f"{' and '.join(names)} are {gene}" for gene, names in wrong.items()), 5),
+                wanted="one column per gene",
+                fix=_ONE,
+            )
+    columns = [mapping.get(str(c), str(c)) for c in table.columns]
+    return unique_genes(table.set_axis(columns, axis=1), where, rule), found
 
 
 def patients_in_rows(table: pd.DataFrame, where: str, other_ids: frozenset[str] = frozenset()) -> pd.DataFrame:
@@ -78,12 +163,11 @@ def patients_in_rows(table: pd.DataFrame, where: str, other_ids: frozenset[str] 
     """
     declared = table.index.name == "gene"
     turned = table.T if declared else table
-    genes = known_symbols()
-    right = sum(str(c) in genes for c in turned.columns) + sum(str(i) in other_ids for i in turned.index)
-    wrong = sum(str(i) in genes for i in turned.index) + sum(str(c) in other_ids for c in turned.columns)
+    right = genes_among(turned.columns) + sum(str(i) in other_ids for i in turned.index)
+    wrong = genes_among(turned.index) + sum(str(c) in other_ids for c in turned.columns)
     if wrong > right:
         raise DataError(
-            "the expression table looks transposed",
+            f"the {where} table looks transposed",
             code="THX-D07",
             where=where,
             got=f"{wrong} labels on the wrong axis, {right} on the right one",
@@ -131,109 +215,11 @@ def unique_genes(table: pd.DataFrame, where: str, rule: str = "refuse") -> pd.Da
             where=where,
             got=f"{len(repeated)} repeated: {listed(repeated)}",
             wanted="one column per gene",
-            fix="Keep one, or declare 'duplicate_genes: max' (or mean) in units.yaml.",
+            fix=_ONE,
         )
-    return table.T.groupby(level=0, sort=False).agg(rule).T
-
-
-def to_canonical(table: pd.DataFrame, declared: str | None, where: str) -> pd.DataFrame:
-    """Bring expression to log2(TPM+1), or refuse with the reason.
-
-    The scale is checked against the values whether it was declared or not: a wrong declaration is the commoner
-    mistake.
-
-    Parameters
-    ----------
-    table : DataFrame
-        Patients x genes, numeric.
-    declared : str or None
-        Unit as the user wrote it; None infers a log2 scale when the values leave no doubt.
-    where : str
-        Table or file, for the message.
-
-    Returns
-    -------
-    DataFrame of float32
-        Same shape, log2(TPM+1).
-
-    Raises
-    ------
-    DataError
-        THX-D04 raw counts; THX-D05 linear for log, log for linear or log twice; THX-D06 z-scores; THX-D11 infinite.
-
-    Examples
-    --------
-    >>> t = pd.DataFrame([[0.0, 1023.0, 3.5]], columns=["A", "B", "C"])
-    >>> to_canonical(t, "TPM", "expression")["B"].tolist()
-    [10.0]
-    """
-    try:
-        values = table.to_numpy(dtype=np.float64, na_value=np.nan)
-    except (TypeError, ValueError):
-        raise DataError(
-            "the expression table holds text",
-            code="THX-D13",
-            where=where,
-            wanted="numbers only",
-            fix="Drop annotation columns; leave unknown cells empty.",
-        ) from None
-    if values.size == 0 or np.isnan(values).all():
-        return table.astype(np.float32)
-    if np.isinf(values).any():
-        raise DataError(
-            "the expression table holds infinite values", code="THX-D11", where=where, fix="Leave unknown cells empty."
-        )
-    unit = re.sub(r"\s", "", declared or "").lower()
-    seen = _look(values)
-    refusal = _refusal(unit, seen, values.shape[1])
-    if refusal:
-        code, what, fix = refusal
-        raise DataError(what, code=code, where=where, got=seen["text"], wanted=declared or CANONICAL, fix=fix)
-    convert = _TO_CANONICAL[unit or CANONICAL.lower()]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return pd.DataFrame(convert(values).astype(np.float32), index=table.index, columns=table.columns)
-
-
-def _look(values: np.ndarray) -> dict:
-    finite = values[~np.isnan(values)]
-    low, high = float(finite.min()), float(finite.max())
-    negative = float((finite < 0).mean())
-    return {
-        "high": high,
-        "negative": negative,
-        "centred": negative > 0.2 and abs(float(finite.mean())) < 0.5,
-        "whole": bool((finite == np.floor(finite)).all()),
-        "text": f"range {low:.3g} to {high:.3g}, {negative:.0%} negative",
-    }
-
-
-def _refusal(unit: str, seen: dict, n_genes: int) -> tuple[str, str, str] | None:
-    """Say why the values cannot be what they are declared to be: (code, what, fix)."""
-    if unit and "count" in unit:
-        return "THX-D04", "raw counts cannot be compared between genes", "Divide by gene length and depth: give TPM."
-    if unit and unit not in _TO_CANONICAL:
-        return "THX-D05", "the expression unit is not known", _FIX
-    if seen["centred"]:
-        return (
-            "THX-D06",
-            "expression looks z-scored or batch-corrected: its absolute level is lost",
-            "Give TPM before scaling.",
-        )
-    if seen["negative"] > 0:
-        return "THX-D05", "expression holds negative values", _FIX
-    if "fpkm" in unit and n_genes < _TRANSCRIPTOME:
-        return "THX-D05", f"FPKM of {n_genes} genes cannot become TPM", "Give the FPKM of all genes, or TPM."
-    linear = unit in ("tpm", "fpkm")
-    if seen["whole"] and seen["high"] > 50:
-        return (
-            "THX-D04",
-            "expression looks like raw counts, not " + (unit or CANONICAL),
-            "Divide by gene length and depth: give TPM.",
-        )
-    if not linear and seen["high"] > 30:
-        return "THX-D05", f"expression looks linear (TPM or FPKM), not {unit or CANONICAL}", _FIX
-    if linear and seen["high"] < 30 and n_genes >= 50:
-        return "THX-D05", f"expression looks logged, not {unit.upper()}", _FIX
-    if unit in ("", CANONICAL.lower()) and seen["high"] < 6 and n_genes >= 50:
-        return "THX-D05", f"expression looks logged twice, or log10, not {CANONICAL}", _FIX
-    return None
+    reduced = table.loc[:, ~table.columns.duplicated()].copy()
+    for gene in repeated:
+        values = np.sort(table.loc[:, table.columns == gene].to_numpy(dtype=np.float64, na_value=np.nan), axis=1)
+        several = pd.DataFrame(values, index=table.index)  # sorted: the mean does not depend on the order of columns
+        reduced[gene] = several.max(axis=1) if rule == "max" else several.mean(axis=1)
+    return reduced

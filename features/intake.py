@@ -8,18 +8,21 @@ import pandas as pd
 
 from theracast.checks import Problem, listed, table_to_numbers
 from theracast.errors import DataError
-from theracast.features.genes import CANONICAL, patients_in_rows, to_canonical, unique_genes
+from theracast.features.genes import harmonised_genes, patients_in_rows, with_ensembl
+from theracast.features.scales import ARRAY, CANONICAL, COUNTS, EXPRESSION, as_array, as_counts, kind_of, to_canonical
+from theracast.features.symbols import Harmonised
 from theracast.provenance import digest_rows
 
-#: Tables whose columns are genes or gene sets; the others are clinical-style tables.
-EXPRESSION, SIGNATURES = "expression", "signatures"
+#: Table whose columns are gene sets, and the tables whose columns are genes; the others are clinical-style tables.
+SIGNATURES = "signatures"
+GENES = (EXPRESSION, COUNTS, ARRAY)
 #: Tables with any number of rows per patient: what was called, read, drawn or seen again and again.
 EVENTS = ("variants", "glucose", "wearables", "ctdna", "clones", "cells")
 
 
 def take_in(
     tables: Mapping[str, pd.DataFrame], units: dict[str, str], name: str
-) -> tuple[pd.DataFrame, dict[str, pd.DataFrame], dict[str, pd.DataFrame]]:
+) -> tuple[pd.DataFrame, dict[str, pd.DataFrame], dict[str, pd.DataFrame], dict[str, Harmonised]]:
     """Bring the tables of a cohort to one form and account for their rows.
 
     Parameters
@@ -28,7 +31,8 @@ def take_in(
         As given by the user; the first leads the order of patients.
     units : dict of str to str
         Declared units, of a table (``expression``) or of a column (``clinical.albumin``); the inferred unit of
-        ``expression`` is added.
+        ``expression`` is added. An expression table declared to be counts or array intensities becomes table
+        ``counts`` or ``array``.
     name : str
         Of the cohort, for messages.
 
@@ -37,9 +41,12 @@ def take_in(
     roster : DataFrame
         One line per row: ``patient_id``, ``repeats``, ``code``, ``reason``.
     unique : dict of str to DataFrame
-        The tables, indexed by patient id, each usable patient once; expression in log2(TPM+1).
+        The tables, indexed by patient id, each usable patient once; genes by approved symbol, expression in
+        log2(TPM+1).
     events : dict of str to DataFrame
         The tables of `EVENTS`, indexed by patient id, rows of usable patients in the order given.
+    genes : dict of str to Harmonised
+        What became of the gene names of each table of `GENES`.
 
     Raises
     ------
@@ -48,24 +55,26 @@ def take_in(
 
     Examples
     --------
-    >>> roster, unique, _ = take_in({"clinical": pd.DataFrame({"age": [1, 1]}, index=["a", "a"])}, {}, "cohort")
+    >>> roster, unique, _, _ = take_in({"clinical": pd.DataFrame({"age": [1, 1]}, index=["a", "a"])}, {}, "cohort")
     >>> roster.repeats.tolist(), len(unique["clinical"])
     ([-1, 0], 1)
     """
-    keyed = {k: _with_units(keyed_by_patient(t, k), k, units) for k, t in tables.items() if k != EXPRESSION}
+    tables = _by_scale(tables, units)
+    keyed = {k: _with_units(keyed_by_patient(t, k), k, units) for k, t in tables.items() if k not in GENES}
     unread: dict[str, Problem] = {}
+    genes: dict[str, Harmonised] = {}
     if SIGNATURES in keyed:
         keyed[SIGNATURES] = _numeric(keyed[SIGNATURES], SIGNATURES, unread)
-    if EXPRESSION in tables:
-        known = frozenset().union(*(t.index for t in keyed.values())) if keyed else frozenset()
-        keyed[EXPRESSION] = _expression(tables[EXPRESSION], units, known, unread)
+    known = frozenset().union(*(t.index for t in keyed.values())) if keyed else frozenset()
+    for k in (k for k in GENES if k in tables):
+        keyed[k], genes[k] = _genes(tables[k], k, units, known, unread)
     keyed = {k: keyed[k] for k in tables}  # the order given is the order kept
     if not keyed:
         raise DataError("no tables", code="THX-D33", where=name, fix="Give at least one table, such as clinical.csv.")
     _matching(keyed)
     events = {k: _all_named(keyed.pop(k), k) for k in EVENTS if k in keyed}
     roster, unique, usable = _roster(keyed, events, unread)
-    return roster, unique, {k: t[t.index.isin(usable)] for k, t in events.items()}
+    return roster, unique, {k: t[t.index.isin(usable)] for k, t in events.items()}, genes
 
 
 def keyed_by_patient(table: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -146,18 +155,41 @@ def _all_named(table: pd.DataFrame, name: str) -> pd.DataFrame:
     return table
 
 
-def _expression(
-    table: pd.DataFrame, units: dict[str, str], known: frozenset[str], unread: dict[str, Problem]
-) -> pd.DataFrame:
+def _by_scale(tables: Mapping[str, pd.DataFrame], units: dict[str, str]) -> dict[str, pd.DataFrame]:
+    """Call an expression table what its unit says that it is: blocks that need TPM do not find counts."""
+    kind = kind_of(units.get(EXPRESSION)) if EXPRESSION in tables else EXPRESSION
+    if kind == EXPRESSION:
+        return dict(tables)
+    if kind in tables:
+        raise DataError(
+            f"table '{EXPRESSION}' is declared to be {kind}, and there is a table '{kind}' too",
+            code="THX-D03",
+            where=f"{EXPRESSION} and {kind}",
+            fix="Leave one of them out, or declare the unit of the first.",
+        )
+    units[kind] = units.pop(EXPRESSION)
+    return {kind if k == EXPRESSION else k: t for k, t in tables.items()}
+
+
+def _genes(
+    table: pd.DataFrame, name: str, units: dict[str, str], known: frozenset[str], unread: dict[str, Problem]
+) -> tuple[pd.DataFrame, Harmonised]:
+    """Bring a table of genes to patients in rows, one column per approved symbol, one scale."""
     if "patient_id" in table.columns:
         table = table.set_index("patient_id")
     elif "gene" in table.columns:
         table = table.set_index("gene")
-    table = _numeric(patients_in_rows(table, EXPRESSION, known), EXPRESSION, unread)
-    table = unique_genes(table, EXPRESSION, units.get("duplicate_genes", "refuse"))
-    table = to_canonical(table, units.get(EXPRESSION), EXPRESSION)
-    units[EXPRESSION] = units.get(EXPRESSION) or f"{CANONICAL} (inferred)"
-    return keyed_by_patient(table, EXPRESSION)
+    if table.index.name == "gene":
+        table = with_ensembl(table)
+    table = _numeric(patients_in_rows(table, name, known), name, unread)
+    table, found = harmonised_genes(table, name, units.get("duplicate_genes", "refuse"))
+    if name == EXPRESSION:
+        table = to_canonical(table, units.get(EXPRESSION), EXPRESSION)
+        units[EXPRESSION] = units.get(EXPRESSION) or f"{CANONICAL} (inferred)"
+    else:
+        table = (as_counts if name == COUNTS else as_array)(table, name)
+        units.setdefault(name, "counts" if name == COUNTS else "log2 intensity")
+    return keyed_by_patient(table, name), found
 
 
 def _matching(keyed: Mapping[str, pd.DataFrame]) -> None:
@@ -214,5 +246,8 @@ def _roster(
         lines.append((i, repeats, code, reason))
     roster = pd.DataFrame(lines, columns=["patient_id", "repeats", "code", "reason"])
     drop = {"", *conflicting, *unread}
-    unique = {k: t[~t.index.duplicated() & ~t.index.isin(list(drop))] for k, t in keyed.items()}
+    unique = {}
+    for k, t in keyed.items():
+        keep = ~t.index.duplicated() & ~t.index.isin(list(drop))
+        unique[k] = t if keep.all() else t[keep]  # a table of genes is not copied without need
     return roster, unique, frozenset(first) - drop

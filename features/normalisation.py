@@ -2,12 +2,13 @@
 
 Factors compare the samples of one table with each other: a patient's factor depends on who else is in the table.
 Patients to be predicted must not shape each other's features; use factors for tables that were sequenced and
-will stay together.
+will stay together, and `theracast.features.count_reference` for patients who come one by one.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -52,7 +53,8 @@ def tmm_factors(counts: pd.DataFrame) -> pd.Series:
     sizes = values.sum(axis=1)
     if len(values) < 2:
         return pd.Series(1.0, index=counts.index, name="tmm_factor")
-    reference = _reference(values, sizes)
+    quartiles = upper_quartiles(values, sizes, int((values.max(axis=0) == 0).sum()))
+    reference = nearest_to_mean(quartiles, lambda: np.sqrt(values).sum(axis=1))
     seen = np.flatnonzero(values[reference])
     target = values[reference, seen] / sizes[reference]
     against = target, np.array([math.log2(share) for share in target]), sizes[reference]
@@ -154,16 +156,57 @@ def logcpm(counts: pd.DataFrame, factors: pd.Series | None = None, prior: float 
     return pd.DataFrame(logs, index=counts.index, columns=counts.columns)
 
 
-def _reference(values: np.ndarray, sizes: np.ndarray) -> int:
-    """Sample nearest to the mean upper quartile; R's quantile, and R's mean in extended precision."""
-    never = int((values.max(axis=0) == 0).sum())  # genes that no sample has do not count; they are sorted first
+def upper_quartiles(values: np.ndarray, sizes: np.ndarray, never: int) -> np.ndarray:
+    """Upper quartile of the counts of each sample over its sum; R's quantile of the genes that some sample has.
+
+    Parameters
+    ----------
+    values : ndarray of float64, shape (n_samples, n_genes)
+        Counts; no NaN.
+    sizes : ndarray of float64, shape (n_samples,)
+        Sums.
+    never : int
+        Genes that no sample has: they do not count, and are sorted first.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_samples,)
+        Shares.
+
+    Examples
+    --------
+    >>> upper_quartiles(np.array([[0.0, 1, 2, 3, 4, 5]]), np.array([15.0]), 1)
+    array([0.26666667])
+    """
     place = (values.shape[1] - never - 1) * 0.75
     low, high = never + int(np.floor(place)), never + int(np.ceil(place))
     rest = place - np.floor(place)
     ends = order_statistics(values, np.array([low, high]))
-    quartiles = ((1 - rest) * ends[:, 0] + rest * ends[:, 1]) / sizes
+    return ((1 - rest) * ends[:, 0] + rest * ends[:, 1]) / sizes
+
+
+def nearest_to_mean(quartiles: np.ndarray, roots: Callable[[], np.ndarray]) -> int:
+    """Choose the reference sample as edgeR does: nearest to the mean quartile, by R's mean in extended precision.
+
+    Parameters
+    ----------
+    quartiles : ndarray of float64, shape (n_samples,)
+        Of `upper_quartiles`.
+    roots : callable
+        Gives the sums of the square roots of the counts, which decide where most quartiles are zero.
+
+    Returns
+    -------
+    int
+        Position of the sample; the first of several that are as near.
+
+    Examples
+    --------
+    >>> nearest_to_mean(np.array([0.1, 0.2, 0.4]), lambda: np.ones(3))
+    1
+    """
     if np.median(quartiles) < 1e-20:
-        return int(np.argmax(np.sqrt(values).sum(axis=1)))
+        return int(np.argmax(roots()))
     wide = quartiles.astype(np.longdouble)
     mean = wide.sum() / wide.size
     mean += (wide - mean).sum() / wide.size

@@ -18,6 +18,8 @@ import pandas as pd
 
 from theracast.checks import Problem, out_of_range
 from theracast.features.cohort import Cohort
+from theracast.features.scales import ARRAY, COUNTS
+from theracast.features.symbols import SymbolTable, approved, symbol_table
 from theracast.features.tables import load_table
 from theracast.kernels.enrichment import set_means
 
@@ -62,14 +64,14 @@ def genes_of(sets: Sequence[str]) -> tuple[str, ...]:
     Returns
     -------
     tuple of str
-        HGNC symbols, sorted.
+        Approved symbols, as the tables of a cohort have them, sorted.
 
     Examples
     --------
     >>> len(genes_of(["CytoxAct_Rooney"]))
     20
     """
-    return tuple(sorted({g for s in (*sets, HOUSEKEEPING) for g in _members()[s]}))
+    return tuple(sorted({g for s in (*sets, HOUSEKEEPING) for g in _members(symbol_table())[s]}))
 
 
 def set_scores(cohort: Cohort, sets: Sequence[str], min_coverage: float = 0.8) -> SetScores:
@@ -134,11 +136,47 @@ def implausible(cohort: Cohort, sets: Sequence[str]) -> list[Problem]:
     ]
 
 
+def relative_only(cohort: Cohort) -> list[Problem]:
+    """Find the patients of whom genes are known on a scale only that gene-set scores cannot be made of.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        Patients.
+
+    Returns
+    -------
+    list of Problem
+        THX-D04 counts, THX-D05 array intensities, by row.
+
+    Examples
+    --------
+    >>> c = Cohort.from_tables({"counts": pd.DataFrame({"CD8A": [118]}, index=["p"])})
+    >>> relative_only(c)[0].code
+    'THX-D04'
+    """
+    served = np.zeros(len(cohort), dtype=bool)
+    for name in ("expression", "signatures"):
+        if name in cohort.tables:
+            served |= cohort.ids.isin(cohort.tables[name].index)
+    found = []
+    for name, code, why in (
+        (COUNTS, "THX-D04", "counts cannot be compared between genes"),
+        (ARRAY, "THX-D05", "array intensities have no zero and cannot be compared between genes"),
+    ):
+        if name in cohort.tables:
+            rows = np.flatnonzero(~served & cohort.ids.isin(cohort.tables[name].index))
+            if rows.size:
+                what = f"{why}: gene-set scores need log2(TPM+1) in table 'expression', or leave out block 'signatures'"
+                found.append(Problem(code, name, what, tuple(int(i) for i in rows)))
+    return found
+
+
 def _from_genes(expression: pd.DataFrame, names: list[str], min_coverage: float) -> tuple[pd.DataFrame, pd.Series]:
     genes = genes_of([n for n in names if n != HOUSEKEEPING])
     values = expression.reindex(columns=list(genes)).to_numpy(dtype=np.float64)
     position = {g: i for i, g in enumerate(genes)}
-    lists = [[position[g] for g in _members()[n]] for n in names]
+    lists = [[position[g] for g in _members(symbol_table())[n]] for n in names]
     members = np.array([i for part in lists for i in part], dtype=np.int64)
     offsets = np.cumsum([0, *(len(part) for part in lists)]).astype(np.int64)
     scale = load_table("immune_sets").set_index("name")["scale"].reindex(names).to_numpy()
@@ -148,10 +186,11 @@ def _from_genes(expression: pd.DataFrame, names: list[str], min_coverage: float)
 
 
 @cache
-def _members() -> dict[str, tuple[str, ...]]:
-    """Genes of each set that enter its published mean, each once."""
+def _members(symbols: SymbolTable) -> dict[str, tuple[str, ...]]:
+    """Genes of each set that enter its published mean, each once, by approved symbol; the sets spell some as of old."""
     table = load_table("immune_sets").set_index("name")
     unused = {n: set(str(u).split(":")) for n, u in table["unused"].items()}
     return {
-        n: tuple(g for g in dict.fromkeys(text.split(":")) if g not in unused[n]) for n, text in table["genes"].items()
+        n: tuple(dict.fromkeys(approved((g for g in text.split(":") if g not in unused[n]), symbols)))
+        for n, text in table["genes"].items()
     }

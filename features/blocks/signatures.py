@@ -11,7 +11,7 @@ import pandas as pd
 from theracast.checks import Problem
 from theracast.features.base import Measured, OmicsBlock
 from theracast.features.cohort import Cohort
-from theracast.features.scores import genes_of, implausible, set_scores
+from theracast.features.scores import genes_of, implausible, relative_only, set_scores
 from theracast.features.spec import BlockSpec, Column, Feature
 
 _RATIO = "ratio to housekeeping"
@@ -100,7 +100,7 @@ class SignaturesBlock(OmicsBlock):
         return {"expression": pd.DataFrame(values, pd.Index(["p1", "p2", "p3"], name="patient_id"), list(genes))}
 
     def check(self, cohort: Cohort) -> list[Problem]:
-        """Refuse published set means that cannot be.
+        """Refuse published set means that cannot be, and genes on a scale that scores cannot be made of.
 
         Parameters
         ----------
@@ -110,7 +110,7 @@ class SignaturesBlock(OmicsBlock):
         Returns
         -------
         list of Problem
-            THX-D05.
+            THX-D04, THX-D05.
 
         Examples
         --------
@@ -118,7 +118,7 @@ class SignaturesBlock(OmicsBlock):
         >>> SignaturesBlock().check(c)[0].code
         'THX-D05'
         """
-        return super().check(cohort) + implausible(cohort, list(self.sets.values()))
+        return super().check(cohort) + implausible(cohort, list(self.sets.values())) + relative_only(cohort)
 
     def measure(self, cohort: Cohort) -> Measured:
         """Score every set in every sample.

@@ -7,7 +7,7 @@ import pytest
 from theracast.errors import DataError
 from theracast.features.cohort import Cohort, as_cohort
 from theracast.features.datasets import load_cohort
-from theracast.features.genes import to_canonical
+from theracast.features.scales import to_canonical
 
 
 def clinical(**columns):
