@@ -11,6 +11,7 @@ from theracast.features.blocks.expression import ExpressionBlock
 from theracast.features.blocks.gene_sets import GeneSetsBlock
 from theracast.features.blocks.metabolites import MetabolitesBlock
 from theracast.features.blocks.microbiome import MicrobiomeBlock
+from theracast.features.blocks.mirna import MirnaBlock
 from theracast.features.blocks.mutations import MutationsBlock
 from theracast.features.blocks.pathology import PathologyBlock
 from theracast.features.blocks.pharmacogenes import PharmacogenesBlock
@@ -39,6 +40,7 @@ BLOCKS: Registry[type[OmicsBlock]] = Registry(
         "deconvolution": DeconvolutionBlock,
         "spatial": SpatialBlock,
         "proteins": ProteinsBlock,
+        "mirna": MirnaBlock,
         "metabolites": MetabolitesBlock,
         "microbiome": MicrobiomeBlock,
         "repertoire": RepertoireBlock,
