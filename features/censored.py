@@ -186,14 +186,14 @@ def _cell(cell: object, decimal: str, nd: str) -> tuple[float, int, str]:
 def _number(text: str, decimal: str) -> tuple[float, str]:
     if decimal == "comma":
         fits = _COMMA.fullmatch(text)
-        plain = text.translate(str.maketrans({".": "", "'": "", " ": "", ",": "."}))
+        plain = text.translate(str.maketrans(",", ".", ".' "))
     else:
         fits = _PLAIN.fullmatch(text) or (_POINT.fullmatch(text) if decimal == "point" else None)
-        plain = text.translate(str.maketrans({",": "", "'": "", " ": ""}))
+        plain = text.translate(str.maketrans("", "", ",' "))
+    if text in _INFINITE:
+        return np.nan, "infinite"
     if not fits:
         marked = _EITHER.fullmatch(text) is not None
-        return np.nan, "infinite" if text in _INFINITE else "clash" if marked and decimal == "comma" else (
-            "mark" if marked and not decimal else "text"
-        )
+        return np.nan, {"": "mark", "comma": "clash"}.get(decimal, "text") if marked else "text"
     value = float(plain)
     return (value, "") if abs(value) < INFINITE else (np.nan, "infinite")

@@ -312,8 +312,8 @@ class PanelBlock(OmicsBlock):
         """Ratios and totals: values, sides, and whether members were left out."""
         found = {f"ratio_{n}": ratio(*(total(values[c], sides[c]) for c in both)) for n, both in self.ratios_.items()}
         found |= {f"total_{n}": total(values[c], sides[c]) for n, c in self.totals_.items()}
-        frames = (pd.DataFrame({n: f[k] for n, f in found.items()}, index=values.index) for k in range(3))
-        return tuple(frames)  # type: ignore[return-value]
+        one, two, three = (pd.DataFrame({n: f[k] for n, f in found.items()}, index=values.index) for k in range(3))
+        return one, two, three
 
     def _notes(self, panel: Panel, beyond: np.ndarray, known: np.ndarray) -> dict[str, list[str]]:
         what = self.spec.tables[0]

@@ -122,7 +122,7 @@ def described(names: Iterable[str], families: Iterable[str], unit: str) -> tuple
     ratios, lipids = load_table("panel_ratios").set_index("name"), load_table("lipid_families").set_index("family")
     return (
         *(
-            Feature(f"ratio_{n}", "log2 ratio", str(r["about"]), str(r["reference"]), int(r["direction"]))
+            Feature(f"ratio_{n}", "log2 ratio", str(r["about"]), str(r["reference"]), int(r["direction"]))  # type: ignore[arg-type]
             for n in names
             for r in [ratios.loc[n]]
         ),

@@ -6,7 +6,7 @@ AIRR Community rearrangement schema: 10.3389/fimmu.2018.02206.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -71,7 +71,7 @@ def read_clones(events: pd.DataFrame, patients: pd.Index) -> tuple[pd.DataFrame,
     Returns
     -------
     clones : DataFrame
-        Columns ``patient_id``, ``chain``, ``v``, ``j``, ``clone``, ``count``; sorted.
+        Columns ``patient_id``, ``chain``, ``v``, ``j``, ``count``; a row per clone, by patient and chain.
     problems : list of Problem
         What cannot be read.
 
@@ -82,49 +82,54 @@ def read_clones(events: pd.DataFrame, patients: pd.Index) -> tuple[pd.DataFrame,
     >>> clones[["chain", "v", "count"]].values.tolist()
     [['TRB', 'TRBV5-1', 7.0]]
     """
-    columns = ["patient_id", "chain", "v", "j", "clone", "count"]
+    columns = ["patient_id", "chain", "v", "j", "count"]
+    nothing = pd.DataFrame(columns=columns).astype({"count": np.float64})
     if not len(events):
-        return pd.DataFrame(columns=columns).astype({"count": np.float64}), []
+        return nothing, []
     by_name = {str(c).strip().lower(): c for c in events.columns}
     given = {k: events[by_name[n]] for k, names in _NAMES.items() for n in names[::-1] if n in by_name}
-    empty = pd.Series("", index=events.index, dtype=object)
-    text = {k: _text(given[k]) if k in given else empty for k in ("chain", "v", "j", "cdr3", "clone", "productive")}
     problems = []
     if "count" not in given or not {"cdr3", "clone"} & set(given):
         lacks = "count" if "count" not in given else "cdr3 (or a clone id)"
         what = f"has no column {lacks}; AIRR names such as duplicate_count and junction_aa are read too"
-        return pd.DataFrame(columns=columns).astype({"count": np.float64}), [Problem("THX-D33", "clones", what)]
-    read = pd.DataFrame({"patient_id": events.index.astype(str)})
-    read["v"], read["j"] = _gene(text["v"]), _gene(text["j"])
-    words = text["chain"].str.lower()
-    named = words.map(_CHAIN_WORDS).to_numpy(dtype=object)
-    read["chain"] = np.where(pd.isna(named), np.where(read.v != "", read.v.str[:3], read.j.str[:3]), named)
-    read["clone"] = np.where(
-        text["clone"] != "", "#" + text["clone"], read.v + "|" + read.j + "|" + text["cdr3"].to_numpy()
-    )
-    read["count"] = pd.to_numeric(_plain(given["count"]), errors="coerce").to_numpy(dtype=np.float64)
-    kept = text["productive"].str.lower().isin([*_TRUE, ""]).to_numpy()
-    number = read["count"].to_numpy()
+        return nothing, [Problem("THX-D33", "clones", what)]
+    text = {k: given.get(k, pd.Series("", index=events.index)) for k in _NAMES}
+    cdr3, clone = (_each(text[k], str) for k in ("cdr3", "clone"))
+    v, j = (_each(text[k], _gene) for k in ("v", "j"))
+    chain = _each(text["chain"], lambda word: _CHAIN_WORDS.get(word.lower(), ""))
+    for calls in (v, j):
+        chain = np.where(chain == "", _each(pd.Series(calls), lambda gene: gene[:3]), chain)
+    number = pd.to_numeric(_plain(given["count"]), errors="coerce").to_numpy(dtype=np.float64)
     finite = np.isfinite(number)
     whole = np.where(finite, number, 0.0) % 1 == 0
+    people = events.index.astype(str)
+    kept = _each(text["productive"], lambda word: word.lower() in {*_TRUE, ""}).astype(bool)
     for code, odd, what in (
         ("THX-D13", ~finite, "holds counts that cannot be read; give whole numbers of reads or molecules"),
         ("THX-D04", finite & (~whole | (number < 0)), "holds counts that are negative or not "
          "whole; give reads or molecules, not shares"),
-        ("THX-D20", ~read.chain.isin(CHAINS).to_numpy(), f"holds clones of an unknown chain; known are "
+        ("THX-D20", ~np.isin(chain.astype(str), CHAINS), f"holds clones of an unknown chain; known are "
          f"{', '.join(CHAINS)}"),
-        ("THX-D33", (text["clone"] + text["cdr3"] == "").to_numpy(), "holds clones without a CDR3 or clone id"),
+        ("THX-D33", (clone == "") & (cdr3 == ""), "holds clones without a CDR3 or clone id"),
     ):  # fmt: skip
         odd = odd & kept
         if odd.any():
-            at = patients.get_indexer(pd.Index(read.patient_id[odd].unique()))
+            at = patients.get_indexer(people[odd].unique())
             problems.append(Problem(code, "clones", what, tuple(sorted(int(i) for i in at if i >= 0))))
             kept = kept & ~odd
-    read = read[kept & (number > 0)]
-    keys = ["patient_id", "chain", "clone"]
-    genes = read.groupby(keys, sort=True)[["v", "j"]].min()
-    counts = read.groupby(keys, sort=True)["count"].sum()
-    return genes.join(counts).reset_index()[columns], problems
+    kept = kept & (number > 0)
+    coded = {
+        k: pd.factorize(np.asarray(words, dtype=object)[kept], sort=k not in ("cdr3", "clone"))
+        for k, words in {"patient_id": people, "chain": chain, "v": v, "j": j, "cdr3": cdr3, "clone": clone}.items()
+    }
+    rows = pd.DataFrame({k: codes for k, (codes, _) in coded.items()}).assign(count=number[kept])
+    named = clone[kept] != ""
+    keys = [rows.patient_id, rows.chain, rows.clone, *(rows[k].mask(named, -1) for k in ("v", "j", "cdr3"))]
+    found = rows.groupby([key.to_numpy() for key in keys], sort=True).agg(
+        {"patient_id": "first", "chain": "first", "v": "min", "j": "min", "count": "sum"}
+    )
+    words = {k: coded[k][1][found[k].to_numpy()] for k in columns[:-1]}
+    return pd.DataFrame({**words, "count": found["count"].to_numpy()}), problems
 
 
 def clone_indices(clones: pd.DataFrame, depth: int | None = None) -> pd.DataFrame:
@@ -286,15 +291,19 @@ def ready_name(column: str) -> str:
     return f"{chain}_{index}" if index else ""
 
 
-def _text(values: pd.Series) -> pd.Series:
-    return values.astype(object).where(values.notna(), "").map(lambda v: str(v).strip())
+def _each(values: pd.Series, rule: Callable[[str], object]) -> np.ndarray:
+    """Apply a rule to the words of a column, once to each; what is missing is the empty word."""
+    codes, cells = pd.factorize(values.astype(object))
+    found = np.empty(len(cells) + 1, dtype=object)
+    found[:] = [*(rule(str(cell).strip()) for cell in cells), rule("")]
+    return found[codes]
 
 
 def _plain(values: pd.Series) -> pd.Series:
-    return values if pd.api.types.is_numeric_dtype(values) else _text(values)
+    return values if pd.api.types.is_numeric_dtype(values) else pd.Series(_each(values, str))
 
 
-def _gene(calls: pd.Series) -> np.ndarray:
+def _gene(call: str) -> str:
     """First gene of a call, without its allele."""
-    unique = {c: (m[0].upper().replace("/", "").rstrip("-") if (m := _CALL.search(c)) else "") for c in calls.unique()}
-    return calls.map(unique).to_numpy(dtype=object)
+    found = _CALL.search(call)
+    return found[0].upper().replace("/", "").rstrip("-") if found else ""

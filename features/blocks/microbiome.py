@@ -183,7 +183,7 @@ class MicrobiomeBlock(OmicsBlock):
             *self.spec.features,
             *((_FAITH,) if self.tree else ()),
             *(
-                Feature(f"share_{r.name}", "0-1", f"share of {r.about}", str(r.reference), int(r.direction))
+                Feature(f"share_{r.name}", "0-1", f"share of {r.about}", str(r.reference), int(r.direction))  # type: ignore[arg-type]
                 for r in interest
             ),
             *(

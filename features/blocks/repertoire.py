@@ -79,6 +79,7 @@ class RepertoireBlock(OmicsBlock):
             Column("j", "J gene (or j_call)", "IMGT name", example="TRBJ2-1"),
             Column("cdr3", "CDR3 (or junction_aa), or a clone id in clone_id", "amino acids", example="CASSVGTEAFF"),
             Column("count", "reads or molecules (or duplicate_count)", "whole number", example="120"),
+            Column("<TRB.Shannon>", "or table repertoire: worked out before", "by index", example="5.1"),
         ),
         (
             *(Feature(f"<chain>_{n}", unit, about, doi) for n, (unit, about, doi, *_) in _ABOUT.items()),
