@@ -1,4 +1,4 @@
-"""Counts against a frozen reference: what `tmm_factors` and `size_factors` compare, learned once from training patients.
+"""Counts against a frozen reference: what `tmm_factors` and `size_factors` compare, learned from training patients.
 
 A patient's factor comes from that patient and the reference: alone as in a crowd. On the training patients themselves
 the factors and the log counts per million are those of edgeR, and the size factors those of DESeq2.

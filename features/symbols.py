@@ -1,8 +1,8 @@
 """Gene symbols: every spelling of a gene to its approved symbol, by a dated table of HGNC.
 
-The shipped table is of April 2022. For a newer one, download ``hgnc_complete_set.txt`` from genenames.org and name it in
-the environment, ``THERACAST_HGNC=/data/hgnc_complete_set.txt``: then tables of patients and gene sets are read by the
-same one. What is written in a model are the symbols of its table.
+The shipped table is of April 2022. For a newer one, download ``hgnc_complete_set.txt`` from genenames.org and name it
+in the environment, ``THERACAST_HGNC=/data/hgnc_complete_set.txt``: then tables of patients and gene sets are read by
+the same one. What is written in a model are the symbols of its table.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Expression: counts against a frozen reference equal edgeR and DESeq2, ranks equal SciPy, nothing is copied needlessly."""
+"""Expression: counts against a frozen reference equal edgeR and DESeq2, ranks SciPy; no needless copies."""
 
 import tracemalloc
 from pathlib import Path
