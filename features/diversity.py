@@ -213,7 +213,8 @@ def faith_pd(table: pd.DataFrame, tree: Tree) -> pd.Series:
     5.0
     """
     present = _branches(_read(table) > 0, table, tree) > 0
-    return pd.Series(present @ tree.lengths, index=table.index, name="faith_pd")
+    # no product of matrices: its bits depend on how many samples there are
+    return pd.Series(np.where(present, tree.lengths, 0.0).sum(axis=1), index=table.index, name="faith_pd")
 
 
 def _finish(parent: list[int], tips: dict[str, int], children: list[int], name: str) -> None:
