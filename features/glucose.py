@@ -10,7 +10,9 @@ comes from below 70, 70-140 and above 140 mg/dL (10.1111/j.1464-5491.2007.02119.
 (10.2337/dc06-1085), and on a grid of the sensor's own step, gaps over 45 minutes left open: ``modd``
 (10.2337/diacare.3.1.58), ``conga`` at 24 hours (10.1089/dia.2005.7.253), ``mag`` (mg/dL per hour, of hourly points,
 10.1097/CCM.0b013e3181cc4be9), ``gvp`` (percent, 10.1089/dia.2017.0187) and the hypo- and hyperglycaemic events per
-day of 15 minutes or more (10.1016/S2213-8587(22)00319-9). MAGE is not offered.
+day of 15 minutes or more (10.1016/S2213-8587(22)00319-9). MAGE stands in `theracast.features.excursions`,
+spread by day in `theracast.features.variability`, scores with targets of one's own in
+`theracast.features.glycemic_scores`.
 """
 
 from __future__ import annotations
@@ -20,16 +22,12 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
-from theracast.errors import DataError
-from theracast.kernels.series import grid_summaries, period_extremes, segment_summaries, segments_rise
+from theracast.features.readings import LEAST, MOST, frozen, read_glucose
+from theracast.kernels.series import grid_summaries, period_extremes, segment_summaries
 
 #: Seconds. The widest gap that is bridged, and how long an event lasts.
 GAP, EVENT = 45 * 60, 15 * 60
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
-#: Ticks of a second in the units of pandas.
-_TICKS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
-#: What a sensor can read, in mg/dL.
-_LEAST, _MOST = 20, 1000
 #: Cells of a table of distinct readings; more patients are taken in turns.
 _CELLS = 20_000_000
 #: Metrics that are means of a function of the reading.
@@ -81,103 +79,17 @@ def glucose_metrics(readings: pd.DataFrame, timed: bool = True) -> pd.DataFrame:
     below_70              50.00
     hypo_events_per_day    0.00
     """
-    ids, offsets, values, times, second = _read(readings, timed)
+    ids, offsets, values, times, second = read_glucose(readings, timed)
     out = _distribution(values, offsets)
     if timed:
         out |= _in_time(times, values, offsets, second)
     return pd.DataFrame(np.column_stack(list(out.values())), index=ids, columns=list(out))
 
 
-def _read(readings: pd.DataFrame, timed: bool) -> tuple[pd.Index, np.ndarray, np.ndarray, np.ndarray, int]:
-    """Return ids, where each one's readings begin, glucose, time, and the ticks of time in a second."""
-    for column in ("patient_id", "glucose_mg_dl", *(["time"] if timed else [])):
-        if column not in readings:
-            raise DataError("a column is missing", where=f"glucose readings, {column}")
-    codes, ids = _numbered(readings["patient_id"])
-    values = _glucose(readings["glucose_mg_dl"])
-    times, second = _ticks(readings["time"]) if timed else (np.zeros(0, np.int64), 1)
-    low = values.min(initial=_MOST)
-    tidy = not (np.isnan(low) or (codes[1:] < codes[:-1]).any())
-    if tidy:
-        offsets = _bounds(codes, len(ids))
-        seen = np.diff(offsets) > 0
-        tidy = not timed or segments_rise(times, offsets).all()
-    if not tidy:
-        # a patient without glucose is still seen
-        seen = np.bincount(codes, minlength=len(ids)) > 0
-        codes, values, times = _tidied(codes, values, times, timed)
-        offsets, low = _bounds(codes, len(ids)), values.min(initial=_MOST)
-    high = values.max(initial=_LEAST)
-    if not (low >= _LEAST and high <= _MOST):
-        raise DataError(
-            "glucose lies outside 20-1000 mg/dL",
-            where="glucose readings, glucose_mg_dl",
-            got=f"{low:g} to {high:g}",
-            fix="Multiply mmol/L by 18.016; leave out readings that the sensor marked as faulty.",
-        )
-    return pd.Index(ids[seen], name="patient_id"), np.append(offsets[:-1][seen], codes.size), values, times, second
-
-
-def _numbered(ids: pd.Series) -> tuple[np.ndarray, pd.Index]:
-    """Give each patient a number: by category where ids are categorical, else as they come."""
-    if isinstance(ids.dtype, pd.CategoricalDtype):
-        codes, found = ids.array.codes, ids.array.categories
-    else:
-        codes, found = pd.factorize(ids, sort=False)
-    if codes.min(initial=0) < 0:
-        raise DataError("patient ids are missing", where="glucose readings, patient_id")
-    return codes, pd.Index(found)
-
-
-def _glucose(column: pd.Series) -> np.ndarray:
-    """Return the readings as float32 or float64."""
-    try:
-        values = column.to_numpy()
-        return _frozen(values if values.dtype == np.float32 else values.astype(np.float64, copy=False))
-    except (TypeError, ValueError) as error:
-        raise DataError("wanted numbers", where="glucose readings, glucose_mg_dl") from error
-
-
-def _ticks(column: pd.Series) -> tuple[np.ndarray, int]:
-    """Return local times as whole numbers in the unit they came in, and how many of it are a second."""
-    if not pd.api.types.is_datetime64_any_dtype(column):
-        raise DataError("wanted datetimes", where="glucose readings, time", fix="pandas.to_datetime reads text.")
-    local = (column.dt.tz_localize(None) if column.dt.tz is not None else column).to_numpy()
-    return _frozen(local.view(np.int64)), _TICKS[np.datetime_data(local.dtype)[0]]
-
-
-def _frozen(values: np.ndarray) -> np.ndarray:
-    """Return contiguous and read-only: one type for numba, whichever version of pandas the array comes from."""
-    values = np.ascontiguousarray(values).view()
-    values.flags.writeable = False
-    return values
-
-
-def _tidied(
-    codes: np.ndarray, values: np.ndarray, times: np.ndarray, timed: bool
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Leave out missing readings and order the others by patient and time."""
-    if timed and (times == np.iinfo(np.int64).min).any():  # NaT
-        raise DataError("times are missing", where="glucose readings, time")
-    known = ~np.isnan(values)
-    codes, values, times = codes[known], values[known], times[known] if timed else times
-    order = np.lexsort((times, codes)) if timed else np.argsort(codes, kind="stable")
-    codes, values, times = codes[order], values[order], times[order] if timed else times
-    if timed and ((times[1:] == times[:-1]) & (codes[1:] == codes[:-1])).any():
-        raise DataError("a patient has two readings at one time", where="glucose readings, time")
-    return codes, _frozen(values), _frozen(times)
-
-
-def _bounds(codes: np.ndarray, n: int) -> np.ndarray:
-    """Where each patient begins in ordered codes, and where the last one ends."""
-    # the needles have the type of the codes: no copy of the haystack is made
-    return np.append(np.searchsorted(codes, np.arange(n).astype(codes.dtype)), codes.size)
-
-
 def _distribution(values: np.ndarray, offsets: np.ndarray) -> dict[str, np.ndarray]:
     """Metrics that do not ask when, from how often each patient has each distinct value: exact whatever the values."""
     levels, functions = _whole_numbers()
-    counted, *found = segment_summaries(values, offsets, _LEAST, levels, functions, _SHARES)
+    counted, *found = segment_summaries(values, offsets, LEAST, levels, functions, _SHARES)
     if not np.array_equal(counted, np.diff(offsets)):
         found = _of_any_numbers(values, offsets)
     return _named(*found)
@@ -185,7 +97,7 @@ def _distribution(values: np.ndarray, offsets: np.ndarray) -> dict[str, np.ndarr
 
 @cache
 def _whole_numbers() -> tuple[np.ndarray, np.ndarray]:
-    levels = np.arange(_LEAST, _MOST + 1, dtype=np.float64)
+    levels = np.arange(LEAST, MOST + 1, dtype=np.float64)
     return levels, _functions(levels)
 
 
@@ -198,7 +110,7 @@ def _of_any_numbers(values: np.ndarray, offsets: np.ndarray) -> list[np.ndarray]
         while last < n and (last + 1 - first) * (offsets[last + 1] - offsets[first]) <= _CELLS:
             last += 1
         codes, levels = pd.factorize(values[offsets[first] : offsets[last]].astype(np.float64), sort=True)
-        part = _frozen(codes.astype(np.float64)), offsets[first : last + 1] - offsets[first]
+        part = frozen(codes.astype(np.float64)), offsets[first : last + 1] - offsets[first]
         blocks.append(segment_summaries(*part, 0, levels, _functions(levels), _SHARES)[1:])
         first = last
     return [np.concatenate(block) for block in zip(*blocks, strict=True)]
@@ -207,7 +119,7 @@ def _of_any_numbers(values: np.ndarray, offsets: np.ndarray) -> list[np.ndarray]
 def _functions(x: np.ndarray) -> np.ndarray:
     """Return what each of `_MEANS` averages, for readings x."""
     risk = _risk(x)
-    grade = np.minimum(425 * (np.log10(np.log10(x / 18)) + 0.16) ** 2, 50)
+    grade = grade_points(x)
     rows = {
         "mean": x,
         "in_70_180": 100.0 * ((x >= 70) & (x <= 180)),
@@ -231,6 +143,50 @@ def _functions(x: np.ndarray) -> np.ndarray:
     return np.stack([rows[name] for name in _MEANS])
 
 
+def grade_points(x: np.ndarray) -> np.ndarray:
+    """Score each reading by the judgement of fifty diabetes experts (Hill 2007, 10.1111/j.1464-5491.2007.02119.x).
+
+    Parameters
+    ----------
+    x : ndarray
+        Glucose, mg/dL, above 18.
+
+    Returns
+    -------
+    ndarray
+        0-50, least at 90 mg/dL.
+
+    Examples
+    --------
+    >>> grade_points(np.array([90.0, 400.0])).round(1).tolist()
+    [0.0, 35.6]
+    """
+    return np.minimum(425 * (np.log10(np.log10(x / 18)) + 0.16) ** 2, 50)
+
+
+def cogi_points(inside: np.ndarray, below: np.ndarray, sd: np.ndarray) -> np.ndarray:
+    """Weigh time in range, time below it and the standard deviation (Leelarathna 2020, 10.1177/1932296819838525).
+
+    Parameters
+    ----------
+    inside, below : ndarray
+        Percent of readings in the target range and below it.
+    sd : ndarray
+        Standard deviation, mg/dL.
+
+    Returns
+    -------
+    ndarray
+        0-100, more is better.
+
+    Examples
+    --------
+    >>> cogi_points(np.array([100.0]), np.array([0.0]), np.array([18.0])).tolist()
+    [100.0]
+    """
+    return 50 * inside / 100 + 35 * np.clip(1 - below / 15, 0, 1) + 15 * np.clip(1 - (sd - 18) / 90, 0, 1)
+
+
 def _risk(x: np.ndarray) -> np.ndarray:
     """Return Kovatchev's symmetric scale: negative where glucose is low, positive where it is high."""
     return np.log(x) ** 1.084 - 5.381
@@ -248,11 +204,7 @@ def _named(means: np.ndarray, sd: np.ndarray, quantiles: np.ndarray) -> dict[str
     below, above = out["below_54"], out["above_250"]
     weighed = 3 * below + 2.4 * (out["below_70"] - below) + 1.6 * above + 0.8 * (out["above_180"] - above)
     out["gri"] = np.minimum(weighed, 100)
-    out["cogi"] = (
-        50 * out["in_70_180"] / 100
-        + 35 * np.clip(1 - out["below_70"] / 15, 0, 1)
-        + 15 * np.clip(1 - (sd - 18) / 90, 0, 1)
-    )
+    out["cogi"] = cogi_points(out["in_70_180"], out["below_70"], sd)
     out |= zip(_QUANTILES, quantiles.T, strict=True)
     out["iqr"] = out["q75"] - out["q25"]
     return out

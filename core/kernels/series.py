@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import prange
 
+from theracast.kernels.grid import on_grid, usual_step
 from theracast.kernels.jit import helper, kernel
 
 
@@ -222,47 +223,14 @@ def grid_summaries(
     for s in prange(offsets.size - 1):
         when, what = times[offsets[s] : offsets[s + 1]], values[offsets[s] : offsets[s + 1]]
         if when.size > 0:
-            step = _step(when, short, middle)
-            points = _grid(when, what, step, long, gap)
+            step = usual_step(when, short, middle)
+            points = on_grid(when, what, step, long, gap)
             numbers[s, 0], numbers[s, 1] = step, (~np.isnan(points)).sum()
             numbers[s, 2] = _path(points, step / short)
             numbers[s, 3], numbers[s, 4] = _lagged(points, long // step)
             numbers[s, 5] = _travel(points, round(middle / step))
             _episodes(points, bands, -(-run // step), episodes[s])
     return numbers, episodes
-
-
-@helper
-def _step(times: np.ndarray, unit: int, most: int) -> int:
-    n = times.size - 1
-    if n == 0:
-        return 5 * unit
-    # most clocks keep time: the first distance is the median, and counting proves it without sorting
-    guess, below, above = times[1] - times[0], 0, 0
-    for i in range(n):
-        distance = times[i + 1] - times[i]
-        below += distance < guess
-        above += distance > guess
-    median = float(guess) if 2 * max(below, above) < n else np.median(np.diff(times))
-    return min(max(unit * int(np.rint(median / unit)), unit), most)
-
-
-@helper
-def _grid(times: np.ndarray, values: np.ndarray, step: int, period: int, gap: int) -> np.ndarray:
-    start = times[0] // period * period
-    end = -(-times[-1] // period) * period
-    points = np.full((end - start) // step, np.nan)
-    i, t = 0, start
-    for k in range(points.size):
-        t += step
-        while i < times.size - 1 and times[i + 1] <= t:
-            i += 1
-        if times[i] == t:
-            points[k] = values[i]
-        elif times[i] < t and i < times.size - 1 and times[i + 1] - times[i] <= gap:
-            share = (t - times[i]) / (times[i + 1] - times[i])
-            points[k] = np.float64(values[i]) + share * (np.float64(values[i + 1]) - np.float64(values[i]))
-    return points
 
 
 @helper

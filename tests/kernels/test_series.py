@@ -1,74 +1,17 @@
 """Kernels of readings over time: equal to their twins, whatever the threads."""
 
-import importlib.util
 from itertools import pairwise
-from pathlib import Path
 
 import numba
 import numpy as np
-import pytest
+from clocks import CLOCKS, FINITE, SERIES, WALKED, cuts, walk
+from grid import over
+from reference import series as twin
 
 from theracast.kernels.series import grid_summaries, period_extremes, segment_summaries, segments_rise
 
-_FILE = Path(__file__).resolve().parents[1] / "reference" / "series.py"
-_SPEC = importlib.util.spec_from_file_location("reference_series", _FILE)
-twin = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(twin)
-
-
-def walk(n):
-    return 100 + np.cumsum(np.random.default_rng(3).normal(0, 10, n))
-
-
-def holes(n):
-    values = walk(n)
-    values[np.random.default_rng(4).random(n) < 0.2] = np.nan
-    return values
-
-
-def frozen(values):
-    values.setflags(write=False)
-    return values
-
-
-SERIES = {
-    "plain": walk(60),
-    "empty": walk(0),
-    "one": walk(1),
-    "two": walk(2),
-    "ties": np.full(40, 70.0),
-    "holes": holes(60),
-    "all NaN": np.full(30, np.nan),
-    "inf": np.where(np.arange(50) % 11 == 3, np.inf, walk(50)),
-    "minus inf": np.full(9, -np.inf),
-    "float32": walk(60).astype(np.float32),
-    "strided": walk(120)[::2],
-    "reversed": walk(60)[::-1],
-    "read-only": frozen(walk(60)),
-    "huge": walk(60) * 1e140,
-    "tiny": walk(60) * 1e-140,
-}
-CLOCKS = {
-    "steady": lambda n: 300 * np.arange(n),
-    "off the grid": lambda n: 300 * np.arange(n) + 77,
-    "uneven": lambda n: np.cumsum(np.random.default_rng(5).choice([290, 300, 310, 900, 4000], n)),
-    "before 1970": lambda n: 290 * np.arange(n) - 9_000,
-    "sparse": lambda n: 5000 * np.arange(n) ** 2 // 7 + np.arange(n),
-    "seconds": lambda n: np.arange(n) * 2,
-    "nanoseconds": lambda n: 300 * np.arange(n) + 1_714_521_600_000_000_000,
-    "strided": lambda n: (300 * np.arange(2 * n))[::2],
-    "read-only": lambda n: frozen(300 * np.arange(n)),
-}
 CLOCK = 60, 3600, 7200
 BANDS = np.array([[95.0, np.inf], [-np.inf, 105.0], [90.0, 120.0], [np.inf, -np.inf]])
-
-
-def over(name, cases):
-    return pytest.mark.parametrize(name, list(cases.values()), ids=list(cases))
-
-
-def cuts(n):
-    return [np.array([0, n]), np.array([0, n // 3, n // 3, n]), np.array([0])]
 
 
 def periods(times, offsets, period):
@@ -113,8 +56,8 @@ def test_extremes_equal_their_twin(values, clock):
         np.testing.assert_array_equal(period_extremes(*args), twin.period_extremes(*args))
 
 
-@over("clock", {k: v for k, v in CLOCKS.items() if k != "sparse"} | {"sparse": lambda n: CLOCKS["sparse"](n)[:20]})
-@over("values", {k: v for k, v in SERIES.items() if np.isfinite(v).all()})
+@over("clock", WALKED)
+@over("values", FINITE)
 def test_the_grid_equals_its_twin(values, clock):
     times = clock(values.size).astype(np.int64)
     values = values[: times.size]

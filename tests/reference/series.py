@@ -5,6 +5,7 @@ import statistics
 from itertools import pairwise
 
 import numpy as np
+from reference.grid import on_grid, usual_step
 
 
 def parts(values, offsets):
@@ -49,8 +50,7 @@ def grid_summaries(times, values, offsets, clock, gap, run, bands):
     for s, (when, what) in enumerate(zip(parts(times, offsets), parts(values, offsets), strict=True)):
         if not when:
             continue
-        gaps = [b - a for a, b in pairwise(when)]
-        step = min(max(short * round(statistics.median(gaps) / short), short), middle) if gaps else 5 * short
+        step = usual_step(when, short, middle)
         points = on_grid(when, what, step, long, gap)
         known = [v for v in points if not math.isnan(v)]
         numbers[s, :2] = step, len(known)
@@ -68,18 +68,6 @@ def grid_summaries(times, values, offsets, clock, gap, run, bands):
         for b, (low, high) in enumerate(bands):
             episodes[s, b] = outside(points, low, high, math.ceil(run / step))
     return numbers, episodes
-
-
-def on_grid(when, what, step, period, gap):
-    start, end = when[0] // period * period, math.ceil(when[-1] / period) * period
-    out = []
-    for t in range(start + step, end + 1, step):
-        point = math.nan
-        for a, b, x, y in zip(when, when[1:], what, what[1:], strict=False):
-            if a < t < b and b - a <= gap:
-                point = x + (t - a) / (b - a) * (y - x)
-        out.append(what[when.index(t)] if t in when else point)
-    return out
 
 
 def differences(points, lag):
