@@ -17,7 +17,8 @@ from theracast.features.symbols import harmonise
 LOG_MOST = 64.0
 
 UNIT = "unit"
-_ZERO = "holds zeros, which have no logarithm; if 0 is below detection, set zero_is_below_detection=True"
+_ZERO_BELOW = "below detection"
+_ZERO = "holds zeros, which have no logarithm; if 0 means below detection, declare 'zeros: below detection'"
 _NEGATIVE = "holds negative values in a linear unit; are these logarithms or z-scores?"
 _LARGE = "holds values over 64 in a logarithmic unit; are these linear?"
 
@@ -145,7 +146,8 @@ def read_panel(cohort: Cohort, table: str, trained: str = "", zero_below: bool =
     trained : str, default ""
         Word of `UNITS` of the training patients.
     zero_below : bool, default False
-        Whether 0 in a linear unit is below detection; else it is refused, having no logarithm.
+        Whether 0 in a linear unit is below detection, also where ``units.yaml`` does not say ``zeros: below
+        detection``; else it is refused, having no logarithm.
     genes : bool, default False
         Whether columns are genes: known by their approved symbols then (`theracast.features.symbols.harmonise`).
 
@@ -181,7 +183,7 @@ def read_panel(cohort: Cohort, table: str, trained: str = "", zero_below: bool =
     logged = units.map(lambda u: u in UNITS and UNITS[u].logged).to_numpy()[:, None]
     factor = units.map(lambda u: UNITS[u].factor if u in UNITS else np.nan).to_numpy(dtype=np.float64)[:, None]
     zero = ~logged & (values == 0)
-    if zero_below:
+    if zero_below or unit_word(cohort.units.get("zeros", "")) == _ZERO_BELOW:
         sides[zero] = -1
         zero_rows = np.zeros(len(values), dtype=bool)
     else:

@@ -33,7 +33,8 @@ class PanelBlock(OmicsBlock):
         ``robust``: distance from the median of the training patients over 1.4826 times their median absolute
         deviation, a reference that is frozen at fit.
     zero_is_below_detection : bool, default False
-        Whether 0 in a linear unit means below detection; else zeros are refused.
+        Whether 0 in a linear unit means below detection, as ``zeros: below detection`` in ``units.yaml`` says; else
+        zeros are refused.
     min_known : float, default 0.5
         Least share of training patients with a value, or a limit, of a column that is kept.
     ratios : bool, default True

@@ -84,7 +84,7 @@ def test_real_lipid_mediators(shared_data):
     c = Cohort.from_tables({"metabolites": table}, units={"metabolites": "pg/mL"})
     problems = MetabolitesBlock().check(c)
     assert [p.code for p in problems] == ["THX-D13"]
-    assert "zero_is_below_detection" in problems[0].what
+    assert "zeros: below detection" in problems[0].what
     block = MetabolitesBlock(zero_is_below_detection=True, min_known=0.1).fit(c)
     measured = block.measure(c)
     assert len(block.totals_) == len(known_families(table.columns)) == 12

@@ -34,6 +34,18 @@ def test_low_without_a_limit_stands_at_the_least_value_of_training():
     assert block.measure(cohort({"IL6": ["LOW"]}, "pg/mL")).values.iloc[0, 0] == 1.0
 
 
+def test_zeros_are_refused_or_below_detection_as_declared():
+    table = {"IL6": [0.0, 2.0, 8.0], "TNF": [4.0, 1.0, 2.0]}
+    assert [(p.code, p.rows) for p in ProteinsBlock().check(cohort(table, "pg/mL"))] == [("THX-D13", (0,))]
+    for block, c in (
+        (ProteinsBlock(), cohort(table, "pg/mL", zeros="below detection")),
+        (ProteinsBlock(zero_is_below_detection=True), cohort(table, "pg/mL")),
+    ):
+        measured = block.fit(c).measure(c)
+        assert measured.values["IL6"].tolist() == [1, 1, 3]
+        assert measured.censored["IL6"].tolist() == [-1, 0, 0]
+
+
 def test_a_limit_is_carried_through_a_ratio():
     c = cohort({"IL6": ["<1", 8, "<1", ">8", 2], "IL10": [4, "<2", "<2", "<2", 1]}, "pg/mL")
     measured = ProteinsBlock().fit(c).measure(c)
