@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
-from theracast.errors import DataError
+from theracast.features.coverage import Trace, describe, known_by_patient, trace
 from theracast.provenance import Lineage
 
-_META = b"theracast"
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from mudata import MuData
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ class FeatureMatrix:
 
     Attributes
     ----------
-    values : DataFrame of float64, shape (n_patients, n_features)
-        Native units, columns ``<block>__<feature>``; NaN is not known.
+    values : DataFrame of float64 or float32, shape (n_patients, n_features)
+        Native units, columns ``<block>__<feature>``, block after block; NaN is not known.
     proxies : DataFrame of bool
         True where a stand-in was used; only the features with one anywhere (`proxy` has them all).
     coverage : DataFrame of float, shape (n_patients, n_blocks)
@@ -44,8 +44,7 @@ class FeatureMatrix:
 
     Examples
     --------
-    >>> from theracast.features.assembler import FeatureAssembler
-    >>> from theracast.features.datasets import load_cohort
+    >>> from theracast import FeatureAssembler, load_cohort
     >>> cohort = load_cohort("riaz2017_mel")
     >>> matrix = FeatureAssembler(["clinical", "mutations"]).fit(cohort).matrix(cohort)
     >>> int(matrix.observed["mutations__tmb"].sum())
@@ -75,8 +74,7 @@ class FeatureMatrix:
 
         Examples
         --------
-        >>> from theracast.features.assembler import FeatureAssembler
-        >>> from theracast.features.datasets import load_cohort
+        >>> from theracast import FeatureAssembler, load_cohort
         >>> c = load_cohort("riaz2017_mel")
         >>> int(FeatureAssembler(["mutations"]).fit(c).matrix(c).observed.sum().iloc[0])
         42
@@ -94,8 +92,7 @@ class FeatureMatrix:
 
         Examples
         --------
-        >>> from theracast.features.assembler import FeatureAssembler
-        >>> from theracast.features.datasets import load_cohort
+        >>> from theracast import FeatureAssembler, load_cohort
         >>> c = load_cohort("riaz2017_mel")
         >>> FeatureAssembler(["pathology"]).fit(c).matrix(c).proxy["pathology__pdl1"].all().item()
         True
@@ -113,8 +110,7 @@ class FeatureMatrix:
 
         Examples
         --------
-        >>> from theracast.features.assembler import FeatureAssembler
-        >>> from theracast.features.datasets import load_cohort
+        >>> from theracast import FeatureAssembler, load_cohort
         >>> c = load_cohort("riaz2017_mel")
         >>> bool(FeatureAssembler(["clinical"]).fit(c).matrix(c).censored.any(axis=None))
         False
@@ -132,8 +128,7 @@ class FeatureMatrix:
 
         Examples
         --------
-        >>> from theracast.features.assembler import FeatureAssembler
-        >>> from theracast.features.datasets import load_cohort
+        >>> from theracast import FeatureAssembler, load_cohort
         >>> c = load_cohort("riaz2017_mel")
         >>> FeatureAssembler(["mutations"]).fit(c).matrix(c).blocks
         ('mutations',)
@@ -151,17 +146,18 @@ class FeatureMatrix:
         Returns
         -------
         DataFrame
-            A view of `values`.
+            A view of `values`, without a copy.
 
         Examples
         --------
-        >>> from theracast.features.assembler import FeatureAssembler
-        >>> from theracast.features.datasets import load_cohort
+        >>> from theracast import FeatureAssembler, load_cohort
         >>> c = load_cohort("riaz2017_mel")
         >>> FeatureAssembler(["clinical", "mutations"]).fit(c).matrix(c).block("mutations").shape
         (51, 1)
         """
-        return self.values[[c for c in self.values.columns if c.startswith(f"{name}__")]]
+        at = np.flatnonzero(self.values.columns.str.startswith(f"{name}__"))
+        together = len(at) > 0 and at[-1] - at[0] == len(at) - 1
+        return self.values.iloc[:, slice(at[0], at[-1] + 1) if together else at]
 
     def present(self) -> pd.DataFrame:
         """Say which blocks hold at least one value for each patient.
@@ -173,13 +169,13 @@ class FeatureMatrix:
 
         Examples
         --------
-        >>> from theracast.features.assembler import FeatureAssembler
-        >>> from theracast.features.datasets import load_cohort
+        >>> from theracast import FeatureAssembler, load_cohort
         >>> c = load_cohort("riaz2017_mel")
         >>> int(FeatureAssembler(["mutations"]).fit(c).matrix(c).present()["mutations"].sum())
         42
         """
-        return pd.DataFrame({b: self.block(b).notna().any(axis=1) for b in self.blocks}, index=self.values.index)
+        known = {b: known_by_patient(self.block(b)) > 0 for b in self.blocks}
+        return pd.DataFrame(known, index=self.values.index)
 
     def subset(self, rows: np.ndarray | Sequence[str]) -> FeatureMatrix:
         """Keep some patients.
@@ -196,8 +192,7 @@ class FeatureMatrix:
 
         Examples
         --------
-        >>> from theracast.features.assembler import FeatureAssembler
-        >>> from theracast.features.datasets import load_cohort
+        >>> from theracast import FeatureAssembler, load_cohort
         >>> c = load_cohort("riaz2017_mel")
         >>> len(FeatureAssembler(["mutations"]).fit(c).matrix(c).subset([0, 1]))
         2
@@ -217,26 +212,74 @@ class FeatureMatrix:
         )
 
     def describe(self) -> pd.DataFrame:
-        """Summarise how much of each block is known, by study.
+        """Summarise what is known, by study and block.
 
         Returns
         -------
-        DataFrame of shape (n_studies, n_blocks + 1)
-            Number of patients and share of them with at least one value per block.
+        DataFrame of shape (n_studies x n_blocks, 8)
+            Indexed by study: `block`; `n` patients; `features`; `present`, patients with at least one value;
+            `coverage`, the mean share of what the block reads; `known`, the share of cells with a value; `proxy` and
+            `censored`, the shares of these that are stand-ins and limits.
 
         Examples
         --------
-        >>> from theracast.features.assembler import FeatureAssembler
-        >>> from theracast.features.datasets import load_cohort
+        >>> from theracast import FeatureAssembler, load_cohort
         >>> c = load_cohort("riaz2017_mel")
-        >>> FeatureAssembler(["mutations"]).fit(c).matrix(c).describe().loc["riaz2017_mel", "n"]
-        np.float64(51.0)
+        >>> FeatureAssembler(["mutations"]).fit(c).matrix(c).describe()[["block", "n", "present"]]
+                          block   n  present
+        study
+        riaz2017_mel  mutations  51       42
         """
-        by = self.present().astype(float).groupby(self.studies.to_numpy(), sort=False)
-        return by.mean().assign(n=by.size().astype(float))[["n", *self.blocks]]
+        return describe(self)
+
+    def trace(self, feature: str) -> Trace:
+        """Tell where one feature comes from and how much of it is known.
+
+        Parameters
+        ----------
+        feature : str
+            ``<block>__<feature>``.
+
+        Returns
+        -------
+        Trace
+            Unit, sources with digests, block, reference, kind, known values, range and studies; `str` and `as_dict`.
+
+        Raises
+        ------
+        UsageError
+            When there is no such feature.
+
+        Examples
+        --------
+        >>> from theracast import FeatureAssembler, load_cohort
+        >>> c = load_cohort("riaz2017_mel")
+        >>> FeatureAssembler(["mutations"]).fit(c).matrix(c).trace("mutations__tmb").as_dict()["known"]
+        42
+        """
+        return trace(self, feature)
+
+    def plot_missing(self) -> Figure:
+        """Draw what is missing: patients down, features across, by study and block.
+
+        Returns
+        -------
+        matplotlib Figure
+            Of any number of columns.
+
+        Examples
+        --------
+        >>> from theracast import FeatureAssembler, load_cohort
+        >>> c = load_cohort("riaz2017_mel")
+        >>> len(FeatureAssembler(["mutations"]).fit(c).matrix(c).plot_missing().axes)
+        1
+        """
+        from theracast.features.missing_map import draw
+
+        return draw(self)
 
     def to_parquet(self, path: str | Path) -> None:
-        """Write values, masks and lineage to one Parquet file.
+        """Write values, masks and lineage to one Parquet file, a group of patients at a time.
 
         Parameters
         ----------
@@ -246,8 +289,7 @@ class FeatureMatrix:
         Examples
         --------
         >>> import tempfile
-        >>> from theracast.features.assembler import FeatureAssembler
-        >>> from theracast.features.datasets import load_cohort
+        >>> from theracast import FeatureAssembler, load_cohort
         >>> c = load_cohort("riaz2017_mel")
         >>> m = FeatureAssembler(["mutations"]).fit(c).matrix(c)
         >>> file = f"{tempfile.mkdtemp()}/m.parquet"
@@ -255,32 +297,38 @@ class FeatureMatrix:
         >>> FeatureMatrix.from_parquet(file).values.equals(m.values)
         True
         """
-        masks = [self.proxies.add_prefix("proxy:"), self.limits.add_prefix("limit:")]
-        frame = pd.concat([self.values, *masks, self.coverage.add_prefix("coverage:")], axis=1)
-        frame = frame.assign(**{"meta:study": self.studies, "meta:digest": self.digests}).rename_axis("patient_id")
-        meta = {"lineage": [x.as_dict() for x in self.lineage.values()], "notes": self.notes, "blocks": self.blocks}
-        table = pa.Table.from_pandas(frame)
-        table = table.replace_schema_metadata({**(table.schema.metadata or {}), _META: json.dumps(meta).encode()})
-        pq.write_table(table, Path(path), compression="zstd")
+        from theracast.features.parquet import write_matrix
+
+        write_matrix(self, path)
 
     @classmethod
-    def from_parquet(cls, path: str | Path) -> FeatureMatrix:
-        """Read what `to_parquet` wrote.
+    def from_parquet(
+        cls,
+        path: str | Path,
+        *,
+        columns: Sequence[str] | None = None,
+        rows: np.ndarray | Sequence[str] | None = None,
+    ) -> FeatureMatrix:
+        """Read what `to_parquet` wrote, or a part of it.
 
         Parameters
         ----------
         path : str or Path
             The file.
+        columns : sequence of str, optional
+            Names of features or of whole blocks; all by default.
+        rows : bool mask, positions or ids, optional
+            Which patients; all by default.
 
         Returns
         -------
         FeatureMatrix
-            Equal to the one written.
+            Equal to the one written, or to that part of it.
 
         Raises
         ------
         DataError
-            THX-D32 when the file is not a feature matrix.
+            THX-D32 when the file is damaged, or is not a feature matrix.
 
         Examples
         --------
@@ -290,36 +338,56 @@ class FeatureMatrix:
         ...
         theracast.errors.DataError: THX-D32: the file is not a feature matrix | ...
         """
-        table = pq.read_table(Path(path))
-        meta = (table.schema.metadata or {}).get(_META)
-        if meta is None:
-            raise DataError(
-                "the file is not a feature matrix",
-                code="THX-D32",
-                where=str(path),
-                fix="Make one with 'theracast build'.",
-            )
-        known = json.loads(meta)
-        frame = table.to_pandas()
-        lineage = {x["feature"]: Lineage(**{**x, "sources": tuple(x["sources"])}) for x in known["lineage"]}
-        return cls(
-            frame[list(lineage)],
-            _prefixed(frame, "proxy:"),
-            frame[[f"coverage:{b}" for b in known["blocks"]]].set_axis(known["blocks"], axis=1),
-            lineage,
-            known["notes"],
-            frame["meta:digest"].rename(None),
-            frame["meta:study"].rename(None),
-            _prefixed(frame, "limit:"),
-        )
+        from theracast.features.parquet import read_matrix
+
+        return read_matrix(path, columns, rows)
+
+    def to_mudata(self) -> MuData:
+        """Hand all blocks to scverse tools, as `theracast.features.containers.to_mudata` says; `to_anndata` takes one.
+
+        Returns
+        -------
+        MuData
+            One modality per block; `from_mudata` reads it back.
+
+        Examples
+        --------
+        >>> from theracast import FeatureAssembler, load_cohort
+        >>> c = load_cohort("riaz2017_mel")
+        >>> list(FeatureAssembler(["mutations"]).fit(c).matrix(c).to_mudata().mod)
+        ['mutations']
+        """
+        from theracast.features.containers import to_mudata
+
+        return to_mudata(self)
+
+    @classmethod
+    def from_mudata(cls, data: MuData) -> FeatureMatrix:
+        """Read what `to_mudata` made.
+
+        Parameters
+        ----------
+        data : MuData
+            With the lineage in `var`.
+
+        Returns
+        -------
+        FeatureMatrix
+            Equal to the one it was made of, bit for bit.
+
+        Examples
+        --------
+        >>> from theracast import FeatureAssembler, load_cohort
+        >>> c = load_cohort("riaz2017_mel")
+        >>> m = FeatureAssembler(["mutations"]).fit(c).matrix(c)
+        >>> FeatureMatrix.from_mudata(m.to_mudata()).values.equals(m.values)
+        True
+        """
+        from theracast.features.containers import from_mudata
+
+        return from_mudata(data)
 
 
 def _spread(narrow: pd.DataFrame, values: pd.DataFrame, nowhere: bool | int, kind: type) -> pd.DataFrame:
     """Give every feature a column of a mask."""
     return narrow.reindex(index=values.index, columns=values.columns, fill_value=nowhere).astype(kind)
-
-
-def _prefixed(frame: pd.DataFrame, prefix: str) -> pd.DataFrame:
-    """Return the columns that begin so, without it."""
-    found = frame[[c for c in frame.columns if c.startswith(prefix)]]
-    return found.set_axis([c.removeprefix(prefix) for c in found.columns], axis=1)
