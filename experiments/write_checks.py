@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from theracast.checks import listed
 from theracast.features.blocks import BLOCKS
 from theracast.features.checkup import checkup
 from theracast.predict.tables import markdown
@@ -36,9 +37,7 @@ def row(wreck: Wreck, folder: Path) -> dict[str, str]:
     if not found:
         raise SystemExit(f"check does not see: {wreck.name}")
     first = found[0]
-    rows = (
-        f" (rows {', '.join(map(str, first.rows[:3]))}{', ...' if len(first.rows) > 3 else ''})" if first.rows else ""
-    )
+    rows = f" (row{'s' * (len(first.rows) > 1)} {listed(first.rows, 3)})" if first.rows else ""
     return {
         "fault": wreck.name,
         "code": first.code,

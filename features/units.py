@@ -217,7 +217,7 @@ def read_quantity(
     if (of or column) in _must_be_declared():
         fitting = sum(u.holds(values).astype(int) for u in units)
         unclear = silent & (fitting > 1) & (values != 0)
-        _note(problems, unclear, where, f"{about} needs its unit in {column}_unit: {units_of(of or column)}")
+        _note(problems, unclear, where, f"{about} needs its unit; write {units_of(of or column)} in {column}_unit")
         silent &= ~unclear
     mine[silent] = 0
     out = np.full(len(values), np.nan)

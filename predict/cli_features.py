@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -155,7 +156,7 @@ def _print(done: Checkup) -> None:
         for name in dict.fromkeys(f.block for f in mine):
             out.print(f"  block {name}" if name else "  the table itself", highlight=False)
             for f in (f for f in mine if f.block == name):
-                rows = f" (rows {listed(f.rows)})" if f.rows else ""
+                rows = f" (row{'s' * (len(f.rows) > 1)} {listed(f.rows)})" if f.rows else ""
                 head = f"{f.column}: " if f.column else ""
                 out.print(escape(f"    {f.code} {head}{f.what}{rows}"), highlight=False, soft_wrap=True)
                 out.print(escape(f"      do: {f.fix}"), highlight=False, soft_wrap=True)
@@ -185,4 +186,4 @@ def _write_example(tables: dict[str, pd.DataFrame], folder: Path) -> list[Path]:
         raise UsageError(
             "the folder holds tables of that name", where=str(folder), got=listed(there), fix="Name another folder."
         )
-    return [replace_file(f, lambda p, t=t: _as_written(t).to_csv(p, index=False)) for f, t in files.items()]
+    return [replace_file(f, partial(_as_written(t).to_csv, index=False)) for f, t in files.items()]

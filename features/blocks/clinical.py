@@ -42,6 +42,8 @@ _LDH_UNITS = r"uln|u/l|units?/l"
 #: Read in the units of ``tables/lab_units.csv``.
 _MEASURED = ("albumin", "creatinine", "glucose", "neutrophils", "lymphocytes", "nlr", "prior_lines", "bmi", "weight",
              "height", "pack_years")  # fmt: skip
+#: The features that every clinic knows; blood and build are measured against their own kind.
+_WHO = ("age", "male", "stage", "ecog", "ldh", "prior_ici", "prior_treatment", "anti_ctla4_only")
 #: A ratio further than this from its own counts was not made from them.
 _NLR_TOLERANCE = 0.15
 
@@ -218,7 +220,8 @@ class ClinicalBlock(OmicsBlock):
         Returns
         -------
         Measured
-            Words that are not understood are unknown, with a note.
+            Words that are not understood are unknown, with a note. Coverage is that of the better known half: who the
+            patient is and what was given, or blood, build and smoking.
 
         Examples
         --------
@@ -253,7 +256,9 @@ class ClinicalBlock(OmicsBlock):
                 "pack_years": self._value(cohort, "pack_years"),
             }
         )
-        return Measured.of(values, notes=notes)
+        known = values.notna()
+        coverage = np.fmax(known[list(_WHO)].mean(axis=1), known.drop(columns=list(_WHO)).mean(axis=1))
+        return Measured.of(values, coverage=coverage, notes=notes)
 
     def _value(self, cohort: Cohort, name: str) -> pd.Series:
         return read_quantity(cohort, self.spec.tables, name, "clinical").values

@@ -36,8 +36,9 @@ class PathologyBlock(OmicsBlock):
     """PD-L1 and TIL on one scale from 0 (none) to 1 (most).
 
     A stain is placed by the cut-points of its assay; a range or a bound (``1-49%``, ``>=50``) at the middle of its two
-    ends on that scale, and a note says so. Where no stain was made, mRNA stands in as a declared proxy (CD274 for PD-L1; the mean of CD8A/CD8B and cytolytic activity for TIL), placed by its rank among the training
-    patients. Density has no cut-points that hold between laboratories: it is kept as measured.
+    ends on that scale, and a note says so. Where no stain was made, mRNA stands in as a declared proxy (CD274 for
+    PD-L1; the mean of CD8A/CD8B and cytolytic activity for TIL), placed by its rank among the training patients.
+    Density has no cut-points that hold between laboratories: it is kept as measured.
 
     Parameters
     ----------
@@ -126,7 +127,7 @@ class PathologyBlock(OmicsBlock):
         --------
         >>> c = Cohort.from_tables({"pathology": pd.DataFrame({"pdl1": [60.0]}, index=["p1"])})
         >>> PathologyBlock().check(c)[0].what
-        "needs its score and assay in pdl1_unit, such as '22C3 TPS %'"
+        "needs its score and assay; write them in pdl1_unit, such as '22C3 TPS %'"
         """
         found = super().check(cohort) + (implausible(cohort, PROXY_SETS) if self.proxies else [])
         for name, example in _EXAMPLE.items():
@@ -138,7 +139,10 @@ class PathologyBlock(OmicsBlock):
             known = pd.concat([low[in_percent], high[in_percent]]).dropna()
             between = in_percent & (((low > 0) & (low < 1)) | ((high > 0) & (high < 1)))
             rows = [
-                ((high.notna() & (kinds == "")), f"needs its score and assay in {name}_unit, such as {example}"),
+                (
+                    (high.notna() & (kinds == "")),
+                    f"needs its score and assay; write them in {name}_unit, such as {example}",
+                ),
                 (low < 0, "should not be negative; leave unknown cells empty"),
                 (high > kinds.map(TOP), f"is above the top of its scale ({name}_unit)"),
             ]

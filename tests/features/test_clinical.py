@@ -6,8 +6,10 @@ import pytest
 
 from theracast.features.blocks import BLOCKS
 from theracast.features.cohort import Cohort
+from theracast.features.datasets import load_cohort
 from theracast.features.tables import load_table
-from theracast.features.units import quantity, read_quantity, spelt
+from theracast.features.units import quantity, read_quantity, spelt, units_of
+from theracast.models.base import ResponseModel
 
 
 def clinical(**columns):
@@ -68,7 +70,7 @@ def test_a_unit_that_overlaps_must_be_said():
         cells = pd.DataFrame({name: [5.0, 0.0, np.nan]}, index=list("abc"))
         got = read_quantity(Cohort.from_tables({"clinical": cells}), ["clinical"], name, "clinical")
         assert [p.rows for p in got.problems] == [(0,)]
-        assert f"needs its unit in {name}_unit" in got.problems[0].what
+        assert f"needs its unit; write {units_of(name)} in {name}_unit" in got.problems[0].what
         assert got.values.fillna(-1).tolist() == [-1.0, 0.0, -1.0]
 
 
@@ -143,3 +145,23 @@ def test_real_albumin_in_g_per_dl_is_named_and_then_read(shared_data, name):
     got = block.fit(cohort).measure(cohort).values
     np.testing.assert_allclose(got["albumin"], table["albumin"].to_numpy() * 10.0)
     np.testing.assert_allclose(got["nlr"], table["nlr"].to_numpy())
+
+
+def test_values_that_the_training_cohort_never_had_do_not_move_the_model():
+    """The melanoma model reads every feature of this block; one it never saw must have no say."""
+    model = ResponseModel("melanoma_ici").fit(load_cohort("liu2019_mel"))
+    riaz = load_cohort("riaz2017_mel")
+    extra = {
+        "albumin": 29.0,
+        "nlr": 9.0,
+        "prior_lines": 3.0,
+        "bmi": 31.0,
+        "smoking_status": "current",
+        "creatinine": 90.0,
+    }
+    tables = dict(riaz.tables) | {"clinical": riaz.tables["clinical"].assign(**extra)}
+    before, after = (model.respond(c).table for c in (riaz, Cohort.from_tables(tables)))
+    pd.testing.assert_frame_equal(
+        before.drop(columns="coverage_clinical"), after.drop(columns="coverage_clinical"), check_exact=True
+    )
+    assert (model.fusion_.experts["clinical"].coef[8:] == 0).all()
