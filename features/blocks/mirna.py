@@ -11,8 +11,8 @@ from theracast.features.spec import BlockSpec, Column, Feature
 class MirnaBlock(PanelBlock):
     """Levels of microRNAs on a log2 scale.
 
-    Declare the unit in ``units.yaml`` (``mirna: log2 intensity``, ``intensity``) or in a column ``unit``. Parameters and
-    attributes are those of `theracast.features.panels.PanelBlock`.
+    Declare the unit in ``units.yaml`` (``mirna: log2 intensity``, ``intensity``) or in a column ``unit``. Parameters
+    and attributes are those of `theracast.features.panels.PanelBlock`.
 
     Examples
     --------
@@ -27,8 +27,8 @@ class MirnaBlock(PanelBlock):
         "MicroRNAs, by name.",
         ("mirna",),
         (
-            Column("<microRNA>", "level of a microRNA, a column each, named as in every table", "by unit", example="9.1"),
-            Column("unit", "unit of the row, where units.yaml does not say", "log2 intensity", example="log2 intensity"),
+            Column("<microRNA>", "level of a microRNA, a column each, always named alike", "by unit", example="9.1"),
+            Column("unit", "unit of the row, if units.yaml is silent", "log2 intensity", example="log2 intensity"),
         ),
         (Feature("<microRNA>", "log2 of the unit", "level of a microRNA", "10.1093/nar/gky1141"),),
     )
