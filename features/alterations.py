@@ -112,7 +112,9 @@ def hotspot_flags(variants: pd.DataFrame, states: pd.DataFrame, names: Sequence[
         hit = (mine["protein"] == change) | (mine["residue"] == change)
         unnamed = mine.index[(mine["protein"] == "").to_numpy()]
         value = states[gene].where(states[gene] != 1.0, 0.0)
-        nameless = (states[gene] == 1.0) & ~states.index.isin(mine.index)  # from a matrix, which names no residue
+        nameless = (states[gene] == 1.0) & ~states.index.isin(
+            mine.index.unique()
+        )  # from a matrix, which names no residue
         value = value.mask(nameless | states.index.isin(unnamed))
         flags[name] = value.mask(states.index.isin(mine.index[hit.to_numpy()]), 1.0)
     return pd.DataFrame(flags, index=states.index)
@@ -148,7 +150,7 @@ def hotspot_counts(variants: pd.DataFrame, ids: pd.Index) -> tuple[pd.Series, pd
     at = [pair in spots for pair in zip(changing["gene"], changing["residue"], strict=True)]
     blank = (changing["protein"] == "") & changing["gene"].isin(set(genes))
     counts = per_patient(changing[np.array(at, dtype=bool)], ids)
-    return counts, pd.Series(ids.isin(changing.index[blank.to_numpy()]), index=ids)
+    return counts, pd.Series(ids.isin(changing.index[blank.to_numpy()].unique()), index=ids)
 
 
 def pathway_members() -> dict[str, list[str]]:
@@ -256,6 +258,40 @@ def fusion_flags(variants: pd.DataFrame, tested: pd.Series, genes: Sequence[str]
         mine = fused.index[[gene in p for p in partners]]
         flags[gene] = absent.mask(tested.index.isin(mine), 1.0)
     return pd.DataFrame(flags, index=tested.index)
+
+
+def copy_flags(copies: pd.DataFrame, amplified: Sequence[str], deleted: Sequence[str], deep: float) -> pd.DataFrame:
+    """Say which named genes are amplified or deleted, and how much of the genome is altered.
+
+    Parameters
+    ----------
+    copies : DataFrame, shape (n_patients, n_genes)
+        Levels of `gene_table`: 0 is unaltered.
+    amplified, deleted : sequence of str
+        Approved symbols.
+    deep : float
+        Level from which, or below minus which, a gene is flagged.
+
+    Returns
+    -------
+    DataFrame of float64
+        ``amp_<gene>``, ``del_<gene>`` (NaN where the gene is not in the table) and ``cna_fraction``, the share of genes
+        at another level than 0.
+
+    Examples
+    --------
+    >>> copies = pd.DataFrame({"EGFR": [2.0], "PTEN": [-1.0]}, index=["p"])
+    >>> copy_flags(copies, ["EGFR"], ["PTEN"], 2.0).iloc[0].tolist()
+    [1.0, 0.0, 1.0]
+    """
+    flags = {}
+    for prefix, side, genes in (("amp", 1, amplified), ("del", -1, deleted)):
+        mine = copies.reindex(columns=list(genes)).astype(float)
+        marked = (side * mine >= deep).astype(float).where(mine.notna())
+        flags |= {f"{prefix}_{g}": marked[g] for g in genes}
+    known = copies.notna().sum(axis=1).astype(float)
+    flags["cna_fraction"] = (copies.fillna(0.0) != 0.0).sum(axis=1) / known.where(known > 0)
+    return pd.DataFrame(flags, index=copies.index)
 
 
 def _found(variants: pd.DataFrame, like: pd.DataFrame) -> np.ndarray:

@@ -21,7 +21,7 @@ from theracast.features.blocks import BLOCKS
 from theracast.features.cohort import Cohort
 from theracast.features.intake import EXPRESSION, keyed_by_patient
 from theracast.features.layout import dates, misnamed, spelt_apart, unread_columns
-from theracast.features.readers import cohort_sources, declared_units, read_table
+from theracast.features.readers import cohort_sources, declared_units, read_table, read_tables
 
 #: Blocks put the remedy into their sentence: where it begins.
 _REMEDY = re.compile(
@@ -190,9 +190,8 @@ def _read(path: Path, found: list[Finding]) -> tuple[dict[str, pd.DataFrame], di
         return ({} if table is None else _parted(table, path.name, found)), said
     sources = _tried(partial(cohort_sources, path), path.name, found) or ()
     for source in sources:
-        table = _tried(partial(read_table, source.path), source.name, found)
-        if table is not None:
-            raw[source.name] = table
+        for table, frame in (_tried(partial(read_tables, source.path), source.name, found) or {}).items():
+            raw[table] = pd.concat([raw[table], frame], ignore_index=True) if table in raw else frame
     said |= _tried(partial(declared_units, path / "units.yaml"), "units.yaml", found) or {}
     return raw, said
 

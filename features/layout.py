@@ -16,6 +16,8 @@ from theracast.features.intake import EVENTS, EXPRESSION, SIGNATURES
 
 #: Columns that are read by no block but by the library: ids, labels, how the sample was taken.
 _OTHERS = {"patient_id", "gene", "response", "sample_timing", "treatment_start", "sample_date"}
+#: Tables whose columns have fixed names, whatever else a block reads.
+_NAMED = ("clinical", "mutations", "variants")
 #: So like a name that a slip of the pen is likelier than another meaning.
 _LIKE = 0.88
 _DATE = re.compile(r"(?:^|_)date(?:$|_)|^treatment_start$")
@@ -182,8 +184,8 @@ def _read_of(table: str) -> set[str]:
     """List the columns that are read from a table by name; none where a block reads any name, as of genes."""
     columns = {c.name for b in BLOCKS.values() if table in b.spec.tables for c in b.spec.inputs}
     named = {c for c in columns if not c.startswith("<")}
-    # a block that reads genes from a table of its own may fall back on named columns of the clinical one
-    return {*named, *_OTHERS} if named and (named == columns or table == "clinical") else set()
+    # a block that reads genes from a table of its own may fall back on named columns of these
+    return {*named, *_OTHERS} if named and (named == columns or table in _NAMED) else set()
 
 
 def _near(name: str, names: set[str]) -> str:

@@ -16,7 +16,7 @@ _CALLS = {
     **dict.fromkeys(("negative", "neg", "-", "not detected", "undetected", "no", "ctdna-"), 0.0),
 }
 _UNITS = {"fraction": 1.0, "vaf": 1.0, "%": 0.01, "percent": 0.01, "per cent": 0.01}
-_LEVELS = ("tumour_fraction", "tumor_fraction", "vaf")
+_LEVELS = ("tumour_fraction", "vaf")
 _MONTH = 30.0
 
 

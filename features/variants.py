@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from theracast.checks import UNKNOWN, Problem, to_numbers
+from theracast.checks import INFINITE, UNKNOWN, Problem, to_numbers
 from theracast.features.cohort import Cohort
 from theracast.features.symbols import approved
 from theracast.features.tables import load_table
@@ -164,8 +164,8 @@ def tidy_variants(events: pd.DataFrame, min_vaf: float = 0.0) -> pd.DataFrame:
             "protein": short_changes(text["protein"]),
             "chrom": _mapped(text["chrom"], _chromosome),
             "pos": _number(events, "pos"),
-            "ref": text["ref"].str.upper(),
-            "alt": text["alt"].str.upper(),
+            "ref": _mapped(text["ref"], str.upper),
+            "alt": _mapped(text["alt"], str.upper),
             "build": _mapped(text["build"], lambda b: _BUILDS.get(b.lower(), "")),
             "vaf": _number(events, "vaf"),
         },
@@ -274,8 +274,11 @@ def variant_problems(cohort: Cohort) -> list[Problem]:
     found = []
     for name, high, unit in (("vaf", 1.0, "as a fraction, not per cent"), ("pos", 3e8, "bases")):
         if name in events.columns:
-            numbers, problems = to_numbers(events[name], f"variants:{name}")
-            found += [_of_patients(p, events.index, cohort) for p in problems]
+            numbers = _number(events, name)
+            unread = numbers.isna() & events[name].notna()
+            rows = unread.to_numpy()
+            problems = to_numbers(events.loc[rows, name], f"variants:{name}")[1]
+            found += [_of_patients(p, events.index[rows], cohort) for p in problems]
             outside = ((numbers < 0) | (numbers > high)).to_numpy()
             found += _problem(cohort, events.index[outside], name, "THX-D16", f"should be within 0-{high:g} {unit}")
     given = _text(events, "build")
@@ -334,7 +337,11 @@ def _text(events: pd.DataFrame, name: str) -> pd.Series:
 def _number(events: pd.DataFrame, name: str) -> pd.Series:
     if name not in events.columns:
         return pd.Series(np.nan, index=events.index)
-    return to_numbers(events[name], name)[0]
+    values = events[name]
+    if pd.api.types.is_float_dtype(values) or pd.api.types.is_integer_dtype(values):  # millions of rows: no text made
+        numbers = pd.Series(values.to_numpy(dtype=np.float64, na_value=np.nan), index=events.index)
+        return numbers.mask(numbers.abs() >= INFINITE)
+    return to_numbers(values, name)[0]
 
 
 def _mapped(values: pd.Series, rule: Callable[[str], str]) -> pd.Series:

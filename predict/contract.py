@@ -9,6 +9,7 @@ import pandas as pd
 from theracast.features.blocks import BLOCKS
 from theracast.features.blocks.pathology import PROXY_SETS
 from theracast.features.blocks.signatures import SignaturesBlock
+from theracast.features.intake import EVENTS
 from theracast.features.scores import HOUSEKEEPING, genes_of
 
 
@@ -34,7 +35,12 @@ def input_columns(blocks: tuple[str, ...]) -> dict[str, str]:
     for b in blocks:
         spec = BLOCKS[b].spec
         columns.update(
-            {f"{t}:{c.name}": c.unit for t in spec.tables for c in spec.inputs if not c.name.startswith("<")}
+            {
+                f"{t}:{c.name}": c.unit
+                for t in spec.tables
+                for c in spec.inputs
+                if t not in EVENTS and not c.name.startswith("<")  # events have no place in a wide table
+            }
         )
     sets = [
         *(SignaturesBlock.set_names() if "signatures" in blocks else ()),
@@ -69,7 +75,7 @@ def input_example(blocks: tuple[str, ...]) -> pd.DataFrame:
     for b in blocks:
         spec = BLOCKS[b].spec
         for column in spec.inputs:
-            if not column.name.startswith("<"):
+            if spec.tables[0] not in EVENTS and not column.name.startswith("<"):
                 number, cell = not math.isnan(column.low), column.example.split("|")[0]
                 row[f"{spec.tables[0]}:{column.name}"] = float(cell) if number else cell
     if "signatures" in blocks:

@@ -11,6 +11,7 @@ from theracast.checks import UNKNOWN, Problem, to_numbers
 from theracast.features.alterations import (
     KINDS,
     class_counts,
+    copy_flags,
     fusion_flags,
     gene_states,
     gene_table,
@@ -108,9 +109,19 @@ class AlterationsBlock(OmicsBlock):
     spec = BlockSpec(
         "alterations",
         "What is altered in the tumour: genes, hotspots, pathways, microsatellites, fusions, copy number.",
-        ("mutations", "clinical"),
+        ("mutations", "clinical", "variants", "mutation_matrix", "copy_number"),
         (
-            Column("<variant>", "events 'variants': gene, consequence, protein, ...", "a row", example="BRAF"),
+            Column("gene", "variants: symbol; of a fusion both partners", "symbol", example="BRAF"),
+            Column(
+                "consequence", "variants: what it does", "MAF or Sequence Ontology word", example="missense_variant"
+            ),
+            Column("protein", "variants: change of the protein", "HGVS", example="p.Val600Glu"),
+            Column("chrom", "variants: chromosome", "1-22, X, Y, MT", example="7"),
+            Column("pos", "variants: position", "bases", example="140453136"),
+            Column("ref", "variants: reference allele", "bases", example="A"),
+            Column("alt", "variants: alternate allele", "bases", example="T"),
+            Column("build", "variants: genome build", "GRCh37, GRCh38", example="GRCh37"),
+            Column("vaf", "variants: allele fraction", "fraction", example="0.41"),
             Column("<gene>", "or table 'mutation_matrix': one column per gene", "0/1", example="1"),
             Column("<gene copies>", "table 'copy_number': one column per gene", "-2..2", example="-2"),
             Column("panel", "what was sequenced", "MSK-IMPACT468, FoundationOneCDx, exome ...", example="exome"),
@@ -233,6 +244,36 @@ class AlterationsBlock(OmicsBlock):
             found += _level_problems(cohort, table, levels, what)
         return found + variant_problems(cohort)
 
+    def ignored(self, cohort: Cohort) -> list[Problem]:
+        """List consequences and microsatellite words that are not known here.
+
+        Parameters
+        ----------
+        cohort : Cohort
+            Patients.
+
+        Returns
+        -------
+        list of Problem
+            THX-D20; rows are patients.
+
+        Examples
+        --------
+        >>> odd = pd.DataFrame({"patient_id": ["p"], "gene": ["NF1"], "consequence": ["odd"]})
+        >>> AlterationsBlock().ignored(Cohort.from_tables({"variants": odd}))[0].where
+        'variants:consequence'
+        """
+        tidy = tidy_variants(cohort.event("variants"))
+        unseen = pd.Series(cohort.ids.isin(tidy.index[(tidy["consequence"] == UNSEEN).to_numpy()].unique()))
+        where, _ = cohort.column("msi", self.spec.tables)
+        status, number = self._msi(cohort)
+        words = status.isna() & ~number & ~self.words(cohort, "msi").isin(UNKNOWN) & ~self._scored(cohort)
+        texts = (
+            ("variants:consequence", unseen, "holds words that are not known here: these variants are counted nowhere"),
+            (where, words, "holds words that are not known here: write MSI-H or MSS"),
+        )
+        return [Problem("THX-D20", place, what, _rows(mask)) for place, mask, what in texts if mask.any()]
+
     def measure(self, cohort: Cohort) -> Measured:
         """Read the variants, the gene tables and the declared status of each patient.
 
@@ -280,20 +321,16 @@ class AlterationsBlock(OmicsBlock):
                 pd.DataFrame(shares).where(coding > 0).add_prefix("share_"),
                 msi.rename("msi_high"),
                 fusion_flags(variants, tested, self._named("fusions")).add_prefix("fusion_"),
-                _from(copies, self._named("amplified"), self.deep, 1).add_prefix("amp_"),
-                _from(copies, self._named("deleted"), self.deep, -1).add_prefix("del_"),
-                _altered(copies, ids).rename("cna_fraction"),
+                copy_flags(copies, self._named("amplified"), self._named("deleted"), self.deep),
             ],
             axis=1,
         )
         censored = limits.add_prefix("pathway_")
         censored["n_hotspots"] = (known.notna() & (~exome | unnamed | unseen)).astype(np.int8)
-        words_of_msi = self.words(cohort, "msi")
         texts = {
             "many of the coding variants are indels and MSI is not declared: a hint, not a call": msi.isna()
             & (coding >= _FEWEST)
             & (shares["indel"] >= _MANY_INDELS),
-            "msi is written in a way that is not known here: left out": msi.isna() & ~words_of_msi.isin(UNKNOWN),
             "variants with a consequence that is not known here are counted nowhere": unseen,
             "no panel is declared: genes without a variant are unknown, not wild type": (words == "")
             & (per_patient(variants, ids) > 0),
@@ -318,6 +355,9 @@ class AlterationsBlock(OmicsBlock):
             return [" ".join([approved([h.split(" ", 1)[0]])[0], h.split(" ", 1)[1]]) for h in given]
         return approved(given)
 
+    def _scored(self, cohort: Cohort) -> pd.Series:
+        return pd.to_numeric(self.words(cohort, "msi"), errors="coerce").notna()
+
     def _msi(self, cohort: Cohort) -> tuple[pd.Series, pd.Series]:
         """Read the status; and say where it is a number that nobody explains."""
         words, unit = self.words(cohort, "msi"), self.words(cohort, "msi_unit")
@@ -327,16 +367,6 @@ class AlterationsBlock(OmicsBlock):
         status = status.mask(sensor & (score >= _MSI_HIGH), 1.0).mask(sensor & (score < _MSI_LOW), 0.0)
         status = status.mask(binary & score.isin((0.0, 1.0)), score)
         return status, score.notna() & ~sensor & ~(binary & score.isin((0.0, 1.0)))
-
-
-def _from(copies: pd.DataFrame, genes: Sequence[str], deep: float, side: int) -> pd.DataFrame:
-    mine = copies.reindex(columns=list(genes)).astype(float)
-    return (side * mine >= deep).astype(float).where(mine.notna())
-
-
-def _altered(copies: pd.DataFrame, ids: pd.Index) -> pd.Series:
-    known = copies.notna().sum(axis=1).astype(float)
-    return ((copies.fillna(0.0) != 0.0).sum(axis=1) / known.where(known > 0)).reindex(ids)
 
 
 def _level_problems(cohort: Cohort, name: str, levels: Sequence[int], what: str) -> list[Problem]:

@@ -48,13 +48,12 @@ class CtdnaBlock(OmicsBlock):
         "Serial tumour fraction in blood, until the day of the decision.",
         ("ctdna",),
         (
-            Column("<day>", "events 'ctdna': day of the sample; 0 is the start of treatment", "days", example="-3"),
-            Column(
-                "<tumour_fraction>", "tumour fraction, or mean allele fraction; or 'vaf'", "by unit", example="0.03"
-            ),
-            Column("<unit>", "unit of it", "fraction, %", example="fraction"),
-            Column("<call>", "call of the assay, where it makes one", "positive, negative", example="positive"),
-            Column("<lod>", "limit of detection of the sample, in the same unit", "by unit", example="0.0001"),
+            Column("day", "day of the sample; 0 is the start of treatment", "days", example="-3"),
+            Column("tumour_fraction", "tumour fraction of the cell-free DNA", "by unit", example="0.03"),
+            Column("vaf", "or the mean allele fraction", "by unit", example="0.015"),
+            Column("unit", "unit of the fractions", "fraction, %", example="fraction"),
+            Column("call", "call of the assay, where it makes one", "positive, negative", example="positive"),
+            Column("lod", "limit of detection of the sample", "by unit", example="0.0001"),
         ),
         (
             Feature("baseline", "fraction", "tumour fraction at the baseline", "10.1038/s43018-020-0096-5", -1),
@@ -190,7 +189,9 @@ class CtdnaBlock(OmicsBlock):
         later = samples.index[(samples["day"] > self.landmark_day).to_numpy()].unique()
         notes = {i: [f"ctDNA samples after day {self.landmark_day:g} are left out"] for i in later}
         twice = early.index[early["same_day"].to_numpy()].unique()
-        undated = cohort.ids[cohort.ids.isin(cohort.event("ctdna").index) & ~cohort.ids.isin(samples.index)]
+        undated = cohort.ids[
+            cohort.ids.isin(cohort.event("ctdna").index.unique()) & ~cohort.ids.isin(samples.index.unique())
+        ]
         for text, patients in (
             ("ctDNA samples of one day are averaged", twice),
             ("no ctDNA sample has a day", undated),

@@ -60,7 +60,7 @@ class MutationsBlock(OmicsBlock):
     spec = BlockSpec(
         "mutations",
         "Mutations of the tumour, as burden.",
-        ("mutations", "clinical"),
+        ("mutations", "clinical", "variants"),
         (
             Column("tmb", "tumour mutational burden or count", "mut/Mb or count", 0, 20_000, "THX-D16", "9.4|2.5|31"),
             Column("tmb_unit", "unit of tmb", "'mut/Mb ...' or '... count (exome)'", example="mut/Mb"),
@@ -181,7 +181,7 @@ class MutationsBlock(OmicsBlock):
             lower = "; a lower limit, variants of unknown consequence are not counted" if least[i] else ""
             notes[i] = [f"TMB counted from the variants listed{lower}"]
         known = values.fillna(found)
-        for i in cohort.ids[known.isna() & cohort.ids.isin(cohort.event("variants").index)]:
+        for i in cohort.ids[known.isna() & cohort.ids.isin(cohort.event("variants").index.unique())]:
             notes[i] = ["TMB not counted: neither panel nor panel_mb says what was sequenced"]
         return Measured.of(
             pd.DataFrame({"tmb": known}),

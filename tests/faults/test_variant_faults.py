@@ -11,6 +11,7 @@ from theracast.errors import SetupError, UsageError
 from theracast.features.blocks.alterations import AlterationsBlock
 from theracast.features.blocks.ctdna import CtdnaBlock
 from theracast.features.blocks.mutations import MutationsBlock
+from theracast.features.checkup import checkup
 from theracast.features.cohort import Cohort
 from theracast.features.readers import read_cohort
 from theracast.features.tables import load_table
@@ -116,6 +117,16 @@ def test_D20_an_unseen_consequence_is_neither_silent_nor_damaging():
     for measured in (states, tmb):
         assert CANARY not in str(measured.notes)
         assert "not" in measured.notes["a"][0]
+
+
+def test_D20_the_check_says_which_words_were_not_understood():
+    data = cohort([variant("b", "BRAF", CANARY), variant("a", "NF1", "missense")], msi=["MSS", "", CANARY])
+    problems = AlterationsBlock().ignored(data)
+    assert [(p.code, p.where, p.rows) for p in problems] == [
+        ("THX-D20", "variants:consequence", (1,)),
+        ("THX-D20", "mutations:msi", (2,)),
+    ]
+    assert CANARY not in str(problems)
 
 
 @pytest.mark.parametrize("block", BLOCKS)
@@ -260,6 +271,14 @@ def test_D31_D33_rubbish_for_a_maf(tmp_path, content, code):
     refused(lambda: read_maf(file), code)
     (tmp_path / "clinical.csv").write_text("patient_id\np\n")
     refused(lambda: read_cohort(tmp_path), code)
+
+
+def test_the_check_of_a_cohort_reads_its_files_of_variants(tmp_path):
+    (tmp_path / "clinical.csv").write_text("patient_id,panel\np1,exome\np2,exome\n")
+    (tmp_path / "a.maf").write_text("\n".join("\t".join(r) for r in (HEADER, ("NF1", "odd", "p2", "37", "1", "1"))))
+    (tmp_path / "b.maf").write_text("\n".join("\t".join(r) for r in (HEADER, ("NF1", "Silent", "p1", "9", "1", "1"))))
+    codes = [(f.table, f.code) for f in checkup(tmp_path).findings]
+    assert set(codes) == {("variants", "THX-D20"), ("variants", "THX-D26")}
 
 
 def test_D33_a_maf_with_a_header_only_is_no_variant(tmp_path):

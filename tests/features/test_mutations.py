@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from theracast.features.alterations import class_counts, pathway_members
+from theracast.features.assembler import FeatureAssembler
 from theracast.features.blocks import BLOCKS
 from theracast.features.blocks.mutations import MutationsBlock
 from theracast.features.cohort import Cohort
@@ -316,3 +317,6 @@ def test_files_of_variants_in_a_folder_are_put_together(tmp_path):
     assert whole.event("variants").index.tolist() == ["p1", "p2"]
     assert MutationsBlock().fit_transform(whole).iloc[:, 0].tolist() == [0.02, 0.02]
     assert len(whole.sources) == 3
+    lineage = FeatureAssembler(["mutations", "alterations"]).fit(whole).matrix(whole).lineage
+    for feature in ("mutations__tmb", "alterations__NF1"):
+        assert sum(s.startswith("variants:") for s in lineage[feature].sources) == 2
