@@ -1,6 +1,6 @@
 """What a feature matrix at scale costs: peak memory above the loaded cohort, in units of the matrix's float32 size.
 
-SIMULATED expression of many patients and genes through a block that passes every gene on. Linux: the peak is VmHWM, set
+SIMULATED expression of many patients and genes through the block `expression`, every gene a feature. Linux: the peak is VmHWM, set
 back before each step. Run: python experiments/benchmarks/matrix_memory.py [PATIENTS GENES] [--json]
 """
 
@@ -20,42 +20,16 @@ import numpy as np
 import pandas as pd
 
 from theracast.features.assembler import FeatureAssembler
-from theracast.features.base import Measured, OmicsBlock
 from theracast.features.cohort import Cohort
 from theracast.features.matrix import FeatureMatrix
-from theracast.features.spec import BlockSpec, Feature
 from theracast.provenance import Source
-
-
-class GenesBlock(OmicsBlock):
-    """Every gene as it is: the widest block there can be."""
-
-    spec = BlockSpec("genes", "Every gene.", ("expression",), (), ())
-
-    def learn(self, cohort: Cohort) -> None:
-        """Keep the names of the genes."""
-        self.genes_ = [str(g) for g in cohort.table("expression").columns]
-
-    def outputs(self) -> tuple[Feature, ...]:
-        """List one feature per gene."""
-        return tuple(Feature(g, "log2(TPM+1)", f"expression of {g}", "10.1/x") for g in self.genes_)
-
-    def measure(self, cohort: Cohort) -> Measured:
-        """Copy the values, as a block that computes something has to."""
-        values = cohort.table("expression")[self.genes_]
-        known = np.concatenate([part.notna().to_numpy().mean(axis=1) for part in _rows(values)])
-        return Measured.of(values + np.float32(0), coverage=pd.Series(known, index=values.index))
-
-
-def _rows(values: pd.DataFrame, step: int = 500) -> Iterator[pd.DataFrame]:
-    return (values.iloc[i : i + step] for i in range(0, len(values), step))
 
 
 def simulated(patients: int, genes: int) -> Cohort:
     """Draw a cohort of two platforms, of which one lacks a tenth of the genes."""
     rng = np.random.default_rng(4)
     cells = rng.random((patients, genes), dtype=np.float32) * np.float32(15)
-    cells[patients // 2 :, -(genes // 10) :] = np.nan
+    cells[patients * 3 // 5 :, -(genes // 10) :] = np.nan
     ids = pd.Index([f"p{i:06}" for i in range(patients)], name="patient_id")
     table = pd.DataFrame(cells, index=ids, columns=[f"G{i:05}" for i in range(genes)], copy=False)
     studies = pd.Series(np.where(np.arange(patients) % 2, "simulated_a", "simulated_b"), index=ids, dtype=object)
@@ -87,13 +61,13 @@ def run(patients: int, genes: int) -> dict[str, dict[str, float]]:
     """Build, describe, draw, write and read back."""
     cohort = simulated(patients, genes)
     small = cohort.subset(cohort.ids[:2])
-    FeatureAssembler([GenesBlock()]).fit(small).matrix(small).plot_missing()  # imports are no part of it
+    FeatureAssembler(["expression"]).fit(small).matrix(small).plot_missing()  # imports are no part of it
     size = patients * genes * 4
     seen: dict[str, dict[str, float]] = {}
     with watched("build", size, seen):
-        matrix = FeatureAssembler([GenesBlock()]).fit(cohort).matrix(cohort)
+        matrix = FeatureAssembler(["expression"]).fit(cohort).matrix(cohort)
     steps: dict[str, Callable[[], object]] = {"describe": matrix.describe, "present": matrix.present}
-    steps |= {"trace": lambda: matrix.trace("genes__G00001"), "plot_missing": matrix.plot_missing}
+    steps |= {"trace": lambda: matrix.trace("expression__G00001"), "plot_missing": matrix.plot_missing}
     for name, step in steps.items():
         with watched(name, size, seen):
             step()
