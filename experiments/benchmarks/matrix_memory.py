@@ -1,7 +1,7 @@
 """What a feature matrix at scale costs: peak memory above the loaded cohort, in units of the matrix's float32 size.
 
-SIMULATED expression of many patients and genes through the block `expression`, every gene a feature. Linux: the peak is VmHWM, set
-back before each step. Run: python experiments/benchmarks/matrix_memory.py [PATIENTS GENES] [--json]
+SIMULATED expression of many patients and genes through the block `expression`, every gene a feature. Linux: the peak
+is VmHWM, set back before each step. Run: python experiments/benchmarks/matrix_memory.py [PATIENTS GENES] [--json]
 """
 
 from __future__ import annotations
