@@ -19,9 +19,9 @@ from theracast.checks import Problem, listed
 from theracast.errors import DataError, SetupError
 from theracast.features.blocks import BLOCKS
 from theracast.features.cohort import Cohort
-from theracast.features.intake import EXPRESSION, keyed_by_patient
+from theracast.features.intake import EVENTS, EXPRESSION, keyed_by_patient
 from theracast.features.layout import dates, misnamed, spelt_apart, unread_columns
-from theracast.features.readers import cohort_sources, declared_units, read_table, read_tables
+from theracast.features.readers import SUFFIXES, cohort_sources, declared_units, read_table, read_tables
 
 #: Blocks put the remedy into their sentence: where it begins.
 _REMEDY = re.compile(
@@ -183,17 +183,30 @@ def checkup(path: str | Path, units: Mapping[str, str] | None = None) -> Checkup
 
 def _read(path: Path, found: list[Finding]) -> tuple[dict[str, pd.DataFrame], dict[str, str]]:
     """Read each file apart; a wide table is parted into the tables that its columns name."""
-    raw: dict[str, pd.DataFrame] = {}
-    said: dict[str, str] = {}
-    if path.is_file():
+    if path.is_file() and path.suffix in (".csv", ".tsv", ".parquet"):
         table = _tried(partial(read_table, path), path.name, found)
-        return ({} if table is None else _parted(table, path.name, found)), said
-    sources = _tried(partial(cohort_sources, path), path.name, found) or ()
-    for source in sources:
-        for table, frame in (_tried(partial(read_tables, source.path), source.name, found) or {}).items():
-            raw[table] = pd.concat([raw[table], frame], ignore_index=True) if table in raw else frame
-    said |= _tried(partial(declared_units, path / "units.yaml"), "units.yaml", found) or {}
-    return raw, said
+        return ({} if table is None else _parted(table, path.name, found)), {}
+    raw: dict[str, pd.DataFrame] = {}
+    for file in [path] if path.is_file() else _files(path, found):
+        for given, frame in (_tried(partial(read_tables, file), file.stem, found) or {}).items():
+            name = f"{file.stem}_obs" if given == "clinical" and given in raw else given
+            if name not in raw:
+                raw[name] = frame
+            elif name in EVENTS:  # a file per patient
+                raw[name] = pd.concat([raw[name], frame], ignore_index=True)
+            else:
+                found.append(Finding(name, "", "THX-D33", "the table is stored twice", "Remove one of the two."))
+    said = _tried(partial(declared_units, path / "units.yaml"), "units.yaml", found) or {}
+    return dict(sorted(raw.items(), key=lambda item: item[0] != "clinical")), said
+
+
+def _files(folder: Path, found: list[Finding]) -> list[Path]:
+    """List the tables of a folder; of two formats of one table the first is looked at."""
+    sources = _tried(partial(cohort_sources, folder), "the folder", found)
+    if sources is not None:
+        return [Path(s.path) for s in sources]
+    first = {f.stem: f for f in sorted(folder.iterdir(), reverse=True) if f.name.endswith(SUFFIXES)}
+    return sorted(first.values(), key=lambda f: (f.stem != "clinical", f.name))
 
 
 def _parted(wide: pd.DataFrame, name: str, found: list[Finding]) -> dict[str, pd.DataFrame]:
@@ -212,7 +225,7 @@ def _cohorts(raw: dict[str, pd.DataFrame], said: dict[str, str], name: str, foun
     """Make one cohort of all tables; where that is refused, of those that agree, and of each other alone."""
     usable = {}
     for table, frame in raw.items():
-        if not {"patient_id", "gene"} & {*frame.columns, frame.index.name}:
+        if not {"patient_id", "gene"} & {*frame.columns, frame.index.name} and isinstance(frame.index, pd.RangeIndex):
             what, fix = "no column patient_id", "Name the column of ids 'patient_id' (or 'gene', where genes are rows)."
             found.append(Finding(table, "", "THX-D17", what, fix))
             continue

@@ -28,7 +28,8 @@ _READERS: dict[str, Callable[[Path], dict[str, pd.DataFrame]]] = {
     ".h5mu": read_h5mu,
     **dict.fromkeys(VARIANT_FILES, variant_tables),
 }
-_SUFFIXES = (".csv", ".tsv", ".parquet", *_READERS)
+#: What a table of a cohort may end in.
+SUFFIXES = (".csv", ".tsv", ".parquet", *_READERS)
 
 
 def read_table(path: str | Path) -> pd.DataFrame:
@@ -147,9 +148,9 @@ def read_cohort(path: str | Path, *, name: str | None = None, units: Mapping[str
     if not path.exists():
         raise DataError("no such cohort", code="THX-D33", where=str(path), wanted="a folder of tables or a wide table")
     if path.is_file() and not path.name.endswith(tuple(_READERS)):
-        if path.suffix not in _SUFFIXES:
+        if path.suffix not in SUFFIXES:
             raise DataError(
-                "unknown kind of file", code="THX-D33", where=str(path), wanted=f"one of {', '.join(_SUFFIXES)}"
+                "unknown kind of file", code="THX-D33", where=str(path), wanted=f"one of {', '.join(SUFFIXES)}"
             )
         cohort = Cohort.from_wide(read_table(path), name=name or path.stem, units=units)
         return replace(cohort, sources=(Source("wide", str(path), sha256_file(path)),))
@@ -213,7 +214,7 @@ def cohort_sources(path: str | Path) -> tuple[Source, ...]:
     ['clinical', 'expression', 'signatures']
     """
     path = Path(path)
-    files = sorted(f for f in path.iterdir() if f.name.endswith(_SUFFIXES))
+    files = sorted(f for f in path.iterdir() if f.name.endswith(SUFFIXES))
     files.sort(key=lambda f: f.stem != "clinical")
     twice = {f.stem for f in files if sum(g.stem == f.stem for g in files) > 1}
     if not files or twice:

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from theracast.features.blocks import BLOCKS
 from theracast.features.checkup import checkup
+from theracast.features.cohort import Cohort
 from theracast.features.datasets import dataset_path, datasets
 from theracast.features.matrix import FeatureMatrix
 from theracast.predict.cli import app
@@ -79,6 +80,14 @@ def test_tables_that_do_not_agree_are_each_looked_at(tmp_path):
     assert {f.code for f in found.findings} == {"THX-D15", "THX-D14", "THX-D17"}
 
 
+def test_a_table_in_two_formats_does_not_hide_the_rest(tmp_path):
+    folder = write_cohort(good_tables(), tmp_path / "cohort")
+    (folder / "clinical.tsv").write_text("patient_id\tage\n")
+    (folder / "pathology.csv").write_text(f"patient_id,pdl1\n{CANARY}01,60\n")
+    found = [(f.table, f.code) for f in checkup(folder).findings]
+    assert found == [("pathology", "THX-D14"), ("the folder", "THX-D33")]
+
+
 def test_json(tmp_path):
     wreck = next(w for w in WRECKS if w.name == "negative ages")
     done = run("check", wrecked(wreck, tmp_path / "cohort"), "--json")
@@ -133,8 +142,12 @@ def test_the_example_of_every_block_can_be_checked_and_built(name, tmp_path):
     told = run("blocks", name, "--example", tmp_path / "try")
     assert told.exit_code == 0, told.output
     assert f"Example: {next(iter(BLOCKS[name].example()))}.csv" in told.output
+    block, cohort = BLOCKS[name](), Cohort.from_tables(BLOCKS[name].example())
+    assert block.check(cohort) == []
+    said = {p.code for p in block.ignored(cohort)}  # an example may show what is left unknown
     done = run("check", tmp_path / "try")
-    assert done.exit_code == 0, done.output
+    assert done.exit_code == (3 if said else 0), done.output
+    assert {f.code for f in checkup(tmp_path / "try").findings} == said
     made = run("build", tmp_path / "try", "-o", tmp_path / "m.parquet", "--block", name)
     assert made.exit_code == 0, made.exception
     built = FeatureMatrix.from_parquet(tmp_path / "m.parquet")
