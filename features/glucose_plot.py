@@ -107,7 +107,7 @@ def plot_glucose_profile(readings: pd.DataFrame, low: float = 70, high: float = 
     axes.plot(hours, around["p50"], color=_LINE, linewidth=2, label="median")
     axes.set_xlim(0, 24)
     axes.set_xticks(range(0, 25, 3), [f"{h % 24:02d}:00" for h in range(0, 25, 3)])
-    axes.set_ylim(40, max(260.0, float(np.nanmax(profile["p95"])) + 20))
+    axes.set_ylim(40, max(260.0, float(np.nanmax(profile["p95"])) + 55))
     axes.set_yticks(sorted({54, int(low), int(high), 250, *range(300, int(axes.get_ylim()[1]), 50)}))
     axes.set_ylabel("Glucose, mg/dL", color=_INK)
     axes.set_xlabel("Time of day", color=_INK)

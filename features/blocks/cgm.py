@@ -15,6 +15,7 @@ from theracast.features.glucose_trace import read_traces
 from theracast.features.glycemic_scores import glycemic_state
 from theracast.features.spec import BlockSpec, Column, Feature
 from theracast.features.variability import variability
+from theracast.features.wear_periods import worn
 
 _RANGES = "10.2337/dci19-0028"
 _BATTELINO = "10.1016/S2213-8587(22)00319-9"
@@ -57,7 +58,7 @@ _WHOLE = (
     Feature("severe_hyper_events_per_day", "1/day", "events above 250 mg/dL for 15 minutes or more", _BATTELINO),
 )  # fmt: skip
 _WORN = (
-    Feature("days", "days", "from the first reading to the last", _RANGES),
+    Feature("days", "days", "from the first reading to the last, gaps of over a week left out", _RANGES),
     Feature("coverage", "%", "readings there are, of those expected while worn", _RANGES),
 )
 _WINDOWS = {"day": "06:00-24:00", "night": "00:00-06:00"}
@@ -82,7 +83,7 @@ class CgmBlock(OmicsBlock):
 
     Times are the patient's own clock; with a zone, time goes on evenly when that clock is set. Day is 06:00-24:00 and
     night 00:00-06:00 (Danne 2017, 10.2337/dc17-1600). Readings are brought to whole mg/dL, so that 3.9 and 10.0
-    mmol/L are 70 and 180 mg/dL. Gaps over 45 minutes stay open.
+    mmol/L are 70 and 180 mg/dL. Gaps over 45 minutes stay open, and after gaps over a week the sensor was worn anew.
 
     Parameters
     ----------
@@ -192,12 +193,15 @@ class CgmBlock(OmicsBlock):
         if len(readings):
             found = glucose_metrics(readings).drop(columns=["q25", "q75"])
             found = found.join(variability(readings)).join(mage(readings)).join(glycemic_state(readings))
+            wear = worn(readings)
+            found[["days", "coverage"]] = wear[["days", "coverage"]]
             for window in _WINDOWS:
                 part = readings[readings["night"] == (window == "night")]
                 told = glucose_metrics(part, timed=False)[[f.name for f in _ROUND_THE_CLOCK]].add_suffix(f"_{window}")
-                share = _share_of_window(readings, window == "night")
-                found = found.join(told.where(share >= self.min_coverage / 100))
+                found = found.join(told.where(wear[f"coverage_{window}"] >= self.min_coverage))
             values.loc[found.index] = found[names]
+            for i in wear.index[wear["periods"] > 1]:
+                notes.setdefault(i, []).append("cgm: worn more than once, over a week apart: taken together")
         covered = values["coverage"].fillna(0) / 100
         self._leave_out(values, readings, notes)
         return Measured.of(values, coverage=covered, censored=_censored(readings, values), notes=notes)
@@ -231,20 +235,6 @@ class CgmBlock(OmicsBlock):
         for which, line in lines:
             for i in values.index[which.to_numpy(dtype=bool)]:
                 notes.setdefault(i, []).append(line)
-
-
-def _share_of_window(readings: pd.DataFrame, night: bool) -> pd.Series:
-    """Divide the readings in a part of the day by those expected there, from the first to the last of the trace."""
-    day, dawn = 86_400e6, 21_600e6
-    by_patient = readings.groupby("patient_id", observed=True)
-    time = readings["time"].astype(np.int64)
-    step = time.groupby(readings["patient_id"], observed=True).diff().groupby(readings["patient_id"], observed=True)
-    usual = step.median()
-    first, last = (getattr(by_patient["time"], end)().astype(np.int64) for end in ("min", "max"))
-    nights = [at // day * dawn + np.minimum(at % day, dawn) for at in (first, last + usual)]
-    length = nights[1] - nights[0] if night else last + usual - first - (nights[1] - nights[0])
-    there = (readings["night"] == night).groupby(readings["patient_id"], observed=True).sum()
-    return there * usual / length.where(length > 0)
 
 
 def _censored(readings: pd.DataFrame, values: pd.DataFrame) -> pd.DataFrame:

@@ -209,6 +209,18 @@ def test_57_people_are_plausible(shared_data):
     assert found["cgm__coverage"].median() > 70
 
 
+def test_a_year_between_two_sensors_is_not_a_gap():
+    week = trace(np.round(130 + 40 * np.sin(np.arange(5 * 288) / 25)))
+    later = week.assign(time=week["time"] + pd.Timedelta(days=365))
+    m = CgmBlock().measure(events(pd.concat([week, later])))
+    assert m.values["days"].iloc[0] == pytest.approx(10, abs=0.01)
+    assert m.coverage.iloc[0] == 1
+    assert m.values["mean_night"].notna().all()
+    assert any("more than once" in line for line in m.notes["p"])
+    days_off = week.assign(time=week["time"] + pd.Timedelta(days=8))
+    assert CgmBlock().measure(events(pd.concat([week, days_off]))).coverage.iloc[0] == pytest.approx(10 / 13, abs=1e-3)
+
+
 # ---------------------------------------------------------------- the picture
 
 
