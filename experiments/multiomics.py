@@ -97,7 +97,10 @@ def subtype(settings: dict[str, Any]) -> pd.DataFrame:
             rows.append({"model": name, "AUC": "no such block in the test patients"})
             continue
         model.fit(X[columns], y)
-        chances = pd.DataFrame(np.asarray(model.predict_proba(new[columns])), new.index, model.classes_)
+        chances = pd.DataFrame(
+            np.asarray(model.predict_proba(new[columns]), dtype=np.float64), new.index, model.classes_
+        )
+        chances = chances.div(chances.sum(axis=1), axis=0)  # float32 columns sum to 1 up to 1e-7 only
         rows.append({"model": name, **class_scores(chances, truth, settings)})
     return pd.DataFrame(rows).fillna("")
 

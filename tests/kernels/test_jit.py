@@ -219,8 +219,7 @@ def test_a_second_process_reads_the_cache(tmp_path):
 
 
 @jitted
-def test_a_change_in_another_file_of_kernels_makes_the_cache_stale(tmp_path):
-    """A helper is compiled into the kernels that call it, wherever they stand."""
+def test_a_helper_in_another_file_makes_the_cache_stale(tmp_path):
     package = copied(tmp_path)
     assert [used_from(tmp_path)[1] for _ in range(2)] == ["0", "1"]
     with (package / "kernels" / "ranks.py").open("a") as file:
