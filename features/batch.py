@@ -125,7 +125,9 @@ class ComBat(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self.mean_ = np.where(fits, mean, 0.0).tolist()
         self.spread_ = np.where(fits, spread, 1.0).tolist()
         self.effects_ = np.where(fits, coefficients[len(weights) :], 0.0).tolist()
-        self.location_, self.scale_, self.unadjusted_ = {}, {}, {}
+        self.location_: dict[str, list[float]] = {}
+        self.scale_: dict[str, list[float]] = {}
+        self.unadjusted_: dict[str, list[int]] = {}
         standard = self._standardised(values, extra)
         for b in self.batches_:
             self._learn(b, standard[batches == b], fits)

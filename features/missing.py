@@ -257,7 +257,8 @@ class MatrixImputer(BaseEstimator):
 
     def _indicated(self, filled: FeatureMatrix, before: FeatureMatrix) -> FeatureMatrix:
         """Add what was missing, beside the features of each block: a block of which nothing is known stays unknown."""
-        parts, lineage = [], {}
+        parts: list[pd.DataFrame] = []
+        lineage: dict[str, Lineage] = {}
         present = before.present()
         for block in filled.blocks:
             names = [c for c in self.gaps_ if filled.lineage[c].block == block]
