@@ -29,6 +29,8 @@ from theracast.features.assembler import FeatureAssembler
 from theracast.features.blocks.alterations import AlterationsBlock
 from theracast.features.blocks.expression import ExpressionBlock
 from theracast.features.cohort import Cohort
+from theracast.features.panels import PanelBlock
+from theracast.features.spec import BlockSpec, Column, Feature
 from theracast.models.blockwise import BlockAverage
 from theracast.models.masked_ridge import MaskedRidge
 
@@ -133,16 +135,31 @@ def interval(values: list[float], digits: int = 2) -> str:
 # ---------------------------------------------------------------- drug response, cell lines left out
 
 
+class RelativeExpressionBlock(PanelBlock):
+    """Genes that were centred over all lines before they were published: good for cell lines, never for a patient."""
+
+    spec = BlockSpec(
+        "expression",
+        "Genes, centred over the cell lines by the publishers.",
+        ("relative_expression",),
+        (Column("<gene>", "level of a gene, a column each", "log2 intensity, centred", example="0.3"),),
+        (Feature("<gene>", "log2, centred", "level of a gene", "10.1016/j.cell.2016.06.017"),),
+    )
+    genes = True
+
+
 def drug_response(settings: dict[str, Any]) -> pd.DataFrame:
     """Predict the response of unseen cell lines to every drug."""
     given = tables(settings, "cell_line")
     response = pd.read_parquet(DATA / settings["data"] / f"{settings['response']}.parquet").set_index("cell_line")
     lines = response.index.intersection(next(iter(given.values())).index)
-    cohort = Cohort.from_tables({name: t.loc[lines] for name, t in given.items()}, name="gdsc2")
+    cohort = Cohort.from_tables(
+        {name: t.loc[lines] for name, t in given.items()}, name="gdsc2", units=settings["units"]
+    )
     y = response.loc[lines].to_numpy(dtype=np.float64)
     copies = list(given["copy_number"].columns)
     blocks = {
-        "expression": ExpressionBlock(normalise="rank"),
+        "expression": RelativeExpressionBlock(),
         "alterations": AlterationsBlock(
             genes=list(given["mutation_matrix"].columns), amplified=copies, deleted=copies, deep=1
         ),
