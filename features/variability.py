@@ -9,8 +9,10 @@ from theracast.features.glucose import GAP
 from theracast.features.readings import Readings, read_glucose
 from theracast.kernels.daily import day_summaries, lag_summaries
 
-_BY_DAY = ("sd_within_days", "sd_of_mean_day", "sd_within_hours", "sd_of_daily_means", "sd_between_days")
-_BY_DAY = (*_BY_DAY, "sd_between_days_corrected", "cv_within_days", "cv_spread")
+_BY_DAY = (
+    *("sd_within_days", "sd_of_mean_day", "sd_within_hours", "sd_of_daily_means", "sd_between_days"),
+    *("sd_between_days_corrected", "cv_within_days", "cv_spread"),
+)
 
 
 def variability(readings: pd.DataFrame) -> pd.DataFrame:

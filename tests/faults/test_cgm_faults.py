@@ -160,6 +160,7 @@ def test_D29_readings_that_differ_at_one_time_are_averaged_whatever_their_order(
     assert m.values["mean"].iloc[0] == pytest.approx(table["glucose"].mean() + 10 * 10 / 576)
     assert noted(m, "differ") == ["p"]
     again = measured(both.iloc[::-1])
+    assert again.notes == m.notes
     assert again.values.to_numpy().tobytes() == m.values.to_numpy().tobytes()
 
 

@@ -1,5 +1,8 @@
 """Wearables: by hand, by published formulas, and by whichever rows a device gives. All numbers are made up."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,6 +16,8 @@ from theracast.features.rhythms import (
     relative_amplitude,
     sleep_regularity,
 )
+
+GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 
 
 def measured(table, **params):
@@ -104,6 +109,16 @@ def test_rhythms_by_hand():
     asleep[1, 0] = 0
     assert sleep_regularity(asleep) == pytest.approx(200 * 14 / 16 - 100)
     assert sleep_regularity(np.tile([[1.0], [0.0]], (2, 4))) == -100
+
+
+def test_rhythms_equal_pyactigraphy():
+    """Which divides by n - 1 where Witting 1990 divides by n."""
+    known = json.loads((GOLDEN / "rhythms_pyactigraphy.json").read_text())
+    hours = np.array(known["hours"])
+    n = hours.size
+    assert interdaily_stability(hours) == pytest.approx(known["interdaily_stability"] * n * 23 / (24 * (n - 1)))
+    assert intradaily_variability(hours) == pytest.approx(known["intradaily_variability"] * n / (n - 1))
+    assert relative_amplitude(hours) == pytest.approx(known["relative_amplitude"])
 
 
 def test_rhythms_of_nothing_are_not_known():
