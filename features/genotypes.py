@@ -15,7 +15,7 @@ from theracast.errors import DataError, SetupError
 from theracast.features.weights import Weights, chromosome
 
 #: Length of chromosome 1 by build (GRCh37 and GRCh38 of the Genome Reference Consortium).
-_LENGTHS = {"249250621": "GRCh37", "248956422": "GRCh38"}
+CONTIG_BUILDS = {"249250621": "GRCh37", "248956422": "GRCh38"}
 _Row = tuple[str, int, str, str, np.ndarray]
 
 
@@ -60,7 +60,7 @@ def read_dosages(path: str | Path, scores: Iterable[Weights] | None = None) -> p
     if not kind:
         raise DataError("unknown kind of file", code="THX-D33", where=str(path), wanted=f"one of {', '.join(_READERS)}")
     package, reader = _READERS[kind]
-    module = _module(package)
+    module = load_reader(package)
     wanted = None
     if scores is not None:
         wanted = {(c, p) for s in scores for c, p in zip(s.variants["chrom"], s.variants["position"], strict=True)}
@@ -101,7 +101,30 @@ def _keep(rows: Iterator[_Row], wanted: set[tuple[str, int]] | None) -> tuple[di
     return kept, twice
 
 
-def _module(name: str) -> Any:
+def load_reader(name: str) -> Any:
+    """Import an optional reader of genotypes.
+
+    Parameters
+    ----------
+    name : str
+        Name of its package.
+
+    Returns
+    -------
+    module
+        The package.
+
+    Raises
+    ------
+    SetupError
+        It is not installed; says how to get it.
+
+    Examples
+    --------
+    >>> load_reader("no_such_reader")
+    Traceback (most recent call last):
+    theracast.errors.SetupError: the package no_such_reader is not installed | wanted: theracast[variants] | do: ...
+    """
     try:
         return import_module(name)
     except ImportError:
@@ -112,9 +135,26 @@ def _module(name: str) -> Any:
         ) from None
 
 
-def _told(header: str) -> str:
+def told_build(header: str) -> str:
+    """Tell the genome build from the length of chromosome 1.
+
+    Parameters
+    ----------
+    header : str
+        Header of a VCF.
+
+    Returns
+    -------
+    str
+        ``GRCh37``, ``GRCh38``, or empty where the header does not tell.
+
+    Examples
+    --------
+    >>> told_build("##contig=<ID=chr1,length=248956422>")
+    'GRCh38'
+    """
     found = re.search(r"##contig=<ID=(?:chr)?1,[^>]*?length=(\d+)", header)
-    return _LENGTHS.get(found[1], "") if found else ""
+    return CONTIG_BUILDS.get(found[1], "") if found else ""
 
 
 def _vcf(module: Any, path: Path) -> tuple[list[str], str, Iterator[_Row]]:
@@ -135,7 +175,7 @@ def _vcf(module: Any, path: Path) -> tuple[list[str], str, Iterator[_Row]]:
                     dosage = np.where(missing, np.nan, (called == k).sum(axis=1))
                 yield chromosome(variant.CHROM), int(variant.POS), variant.REF.upper(), str(alt).upper(), dosage
 
-    return list(reader.samples), _told(reader.raw_header), rows()
+    return list(reader.samples), told_build(reader.raw_header), rows()
 
 
 def _bgen(module: Any, path: Path) -> tuple[list[str], str, Iterator[_Row]]:
@@ -173,7 +213,7 @@ def _pgen(module: Any, path: Path) -> tuple[list[str], str, Iterator[_Row]]:
                 dosage[dosage < 0] = np.nan  # plink writes -9 for missing
                 yield chromosome(variant[0]), int(variant[1]), variant[3].upper(), alt.upper(), dosage
 
-    return samples, _told(header), rows()
+    return samples, told_build(header), rows()
 
 
 _READERS: dict[str, tuple[str, Callable[[Any, Path], tuple[list[str], str, Iterator[_Row]]]]] = {

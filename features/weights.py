@@ -7,6 +7,7 @@ import io
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -241,6 +242,7 @@ def _checked(variants: pd.DataFrame, name: str) -> pd.DataFrame:
     return out
 
 
+@cache
 def chromosome(name: str) -> str:
     """Bring the name of a chromosome to one spelling.
 

@@ -15,11 +15,13 @@ from theracast.features.alleles import USED, Match, Sites, match_alleles, report
 from theracast.features.base import Measured, OmicsBlock
 from theracast.features.cohort import Cohort
 from theracast.features.epitope import SHARED_EPITOPE, drb1_class, drb1_motif
-from theracast.features.polygenic import CATALOG, dosages_of, known_share, mean_copies, sum_weights
+from theracast.features.polygenic import CATALOG, mean_copies, sum_score
 from theracast.features.spec import BlockSpec, Column, Feature
 from theracast.features.weights import Weights, build_of, read_weights
 
 _TABLE = "dosages"
+#: Columns that are checked at once, so that memory stays bounded.
+_AT_ONCE = 4096
 _TYPED = ("DRB1_1", "DRB1_2")
 
 
@@ -180,9 +182,9 @@ class PolygenicBlock(OmicsBlock):
         for score in self._scores():
             matches = match_alleles(score, sites, keep_ambiguous=self.keep_ambiguous)
             self.report_[score.name] = report_matches(score, matches)
-            copies = dosages_of(cohort, matches)
-            kept = {**score.state(), "means": [None if math.isnan(m) else m for m in mean_copies(copies)]}
-            raw, coverage = self._sum(kept, copies, cohort)
+            means = mean_copies(cohort, matches)
+            kept = {**score.state(), "means": [None if math.isnan(m) else m for m in means]}
+            raw, coverage = self._sum(kept, matches, cohort)
             known = raw[(coverage >= self.least).to_numpy()].dropna().tolist()
             mean = math.fsum(known) / len(known) if known else 0.0
             sd = math.sqrt(math.fsum((v - mean) ** 2 for v in known) / len(known)) if known else 0.0
@@ -225,8 +227,10 @@ class PolygenicBlock(OmicsBlock):
             matches = match_alleles(score, sites, keep_ambiguous=self.keep_ambiguous)
             used |= dict.fromkeys(c for m in matches for c in m.columns)
             found += self._agreement(score, matches, declared if _TABLE in cohort.tables else "")
-        if used:
-            numbers, problems = table_to_numbers(cohort.tables[_TABLE][sorted(used)].reindex(cohort.ids), _TABLE)
+        names = sorted(used)
+        for first in range(0, len(names), _AT_ONCE):
+            part = cohort.tables[_TABLE].reindex(index=cohort.ids, columns=names[first : first + _AT_ONCE])
+            numbers, problems = table_to_numbers(part, _TABLE)
             found += problems
             values = numbers.to_numpy(dtype=np.float64, na_value=np.nan)
             for j in np.flatnonzero(((values < 0) | (values > 2)).any(axis=0)):
@@ -290,7 +294,7 @@ class PolygenicBlock(OmicsBlock):
             matches = match_alleles(score, sites, keep_ambiguous=self.keep_ambiguous)
             if state["means"] is None:  # not fitted: nothing can stand for a missing dosage
                 state = {**state, "means": [None] * len(matches), "mean": 0.0, "sd": 0.0}
-            raw, coverage = self._sum(state, dosages_of(cohort, matches), cohort)
+            raw, coverage = self._sum(state, matches, cohort)
             known = raw.where(coverage >= self.least)
             values[score.name] = known
             values[f"{score.name}_z"] = (known - state["mean"]) / state["sd"] if state["sd"] > 0 else np.nan
@@ -328,11 +332,10 @@ class PolygenicBlock(OmicsBlock):
     def _sites(self, cohort: Cohort) -> Sites:
         return Sites.of(cohort.tables[_TABLE].columns if _TABLE in cohort.tables else ())
 
-    def _sum(self, state: dict[str, Any], copies: np.ndarray, cohort: Cohort) -> tuple[pd.Series, pd.Series]:
+    def _sum(self, state: dict[str, Any], matches: list[Match], cohort: Cohort) -> tuple[pd.Series, pd.Series]:
         means = np.array([np.nan if m is None else m for m in state["means"]], dtype=np.float64)
         weights = np.array(state["variants"]["weight"], dtype=np.float64)
-        share = known_share(copies, np.where(np.isnan(means), 0.0, weights), weights)
-        raw = sum_weights(copies, weights, means)
+        raw, share = sum_score(cohort, matches, weights, means)
         return pd.Series(raw, index=cohort.ids).where(share > 0), pd.Series(share, index=cohort.ids)
 
     def _agreement(self, score: Weights, matches: list[Match], declared: str) -> list[Problem]:

@@ -11,6 +11,7 @@ from theracast.features.blocks.pharmacogenes import PharmacogenesBlock
 from theracast.features.blocks.polygenic import PolygenicBlock
 from theracast.features.cohort import Cohort
 from theracast.features.star_calls import call_diplotypes, positions
+from theracast.features.star_positions import read_star_positions
 from theracast.features.stars import read_diplotype
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
@@ -196,6 +197,65 @@ def test_D27_pharmcat_120():
     assert call_diplotypes("DPYD", filled).candidates == ()
     three = {"chr1:97078987": "G/T", "chr1:97515839": "T/C", "chr1:97883329": "A/G"}
     assert call_diplotypes("DPYD", {p.name: "ref" for p in positions("DPYD")} | three).candidates == ()
+
+
+HEAD = (
+    "##fileformat=VCFv4.2\n##contig=<ID=chr1,length=248956422>\n##contig=<ID=chr10,length=133797422>\n"
+    '##FILTER=<ID=low,Description="l">\n##INFO=<ID=END,Number=1,Type=Integer,Description="e">\n'
+    '##FORMAT=<ID=GT,Number=1,Type=String,Description="g">\n'
+    "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\ta\tb\n"
+)
+
+
+def vcf_of(file, *records, head=HEAD):
+    file.write_text(head + "".join("\t".join(map(str, r)) + "\n" for r in records))
+    return file
+
+
+def test_D27_a_vcf_has_three_states(tmp_path):
+    """A record, a block of reference, and nothing: only the first two are known."""
+    pytest.importorskip("cyvcf2")
+    file = vcf_of(
+        tmp_path / "a.vcf",
+        ("chr10", 94761900, ".", "C", "T", ".", "PASS", ".", "GT", "0/1", "./1"),
+        ("chr10", 94762700, ".", "A", "<NON_REF>", ".", ".", "END=94762720", "GT", "0/0", "./."),
+        ("chr10", 94775416, ".", "T", "C", ".", "low", ".", "GT", "0/1", "0/1"),
+        ("chr10", 94781859, ".", "G", ".", ".", ".", ".", "GT", "0/0", "0|0"),
+        ("chr10", 94842866, ".", "A", "C", ".", ".", ".", "GT", "0/0", "0/1"),
+        ("chr10", 94842866, ".", "A", "G", ".", ".", ".", "GT", "1/1", "0/1"),
+    )
+    got = read_star_positions(file, ["CYP2C19"])
+    assert got.shape == (2, 35)
+    known = {94761900: ("C/T", ""), 94781859: ("G/G", "G/G"), 94842866: ("G/G", "")}
+    known |= {94762706: ("A/A", ""), 94762712: ("C/C", ""), 94762715: ("T/T", "")}
+    for position, cells in known.items():
+        assert tuple(got[f"chr10:{position}"]) == cells, position
+    others = [c for c in got if int(c.split(":")[1]) not in known]
+    assert (got[others] == "").all(axis=None)
+    block = PharmacogenesBlock(["CYP2C19"])
+    assert block.fit_transform(Cohort.from_tables({"genotypes": got})).isna().all(axis=None)
+
+
+def test_D27_a_vcf_with_every_position_is_called(tmp_path):
+    pytest.importorskip("cyvcf2")
+    rows = []
+    for place in positions("CYP2C9"):
+        hit = place.rsid == "rs1057910"
+        cells = ("0/1", "1/1") if hit else ("0/0", "0/0")
+        rows.append((*place.name.split(":"), ".", place.reference, "C" if hit else ".", ".", ".", ".", "GT", *cells))
+    got = read_star_positions(vcf_of(tmp_path / "a.vcf", *rows), ["CYP2C9"])
+    measured = PharmacogenesBlock(["CYP2C9"]).fit_transform(Cohort.from_tables({"genotypes": got}))
+    assert measured["pharmacogenes__CYP2C9_activity"].tolist() == [1.0, 0.0]
+
+
+def test_D26_a_vcf_of_another_build(tmp_path):
+    pytest.importorskip("cyvcf2")
+    record = ("chr10", 94781859, ".", "G", "A", ".", ".", ".", "GT", "0/1", "0/0")
+    old = HEAD.replace("248956422", "249250621")
+    refused(lambda: read_star_positions(vcf_of(tmp_path / "a.vcf", record, head=old)), "THX-D26")
+    odd = ("chr10", 94781859, ".", "T", "A", ".", ".", ".", "GT", "0/1", "0/0")
+    refused(lambda: read_star_positions(vcf_of(tmp_path / "b.vcf", odd)), "THX-D26")
+    assert read_star_positions(vcf_of(tmp_path / "c.vcf", record)).loc["a", "chr10:94781859"] == "G/A"
 
 
 def test_D27_nothing_at_all_is_unknown_and_not_indeterminate():
