@@ -15,7 +15,7 @@ UNKNOWN = frozenset({"", "na", "n/a", "nan", "not available", "not reported", "u
 #: Nothing that is measured is larger; 1e308 is an infinity that was written out.
 INFINITE = 1e30
 #: Cells of a table that are looked at as float64 at a time.
-_AT_ONCE = 4_000_000
+_AT_ONCE = 1_000_000
 
 _CENSORED = re.compile(r"^\s*[<>≤≥]=?\s*[\d.,]+\s*$")
 _DECIMAL_COMMA = re.compile(r"^\s*[-+]?\d+,\d+\s*$")

@@ -76,8 +76,9 @@ class Cohort:
         Parameters
         ----------
         tables : mapping of str to DataFrame
-            Patient ids in a column ``patient_id`` or in the index. ``expression`` may also hold genes in rows when
-            its index is named ``gene``. The tables of `theracast.features.intake.EVENTS` (``variants``, ``glucose``,
+            Patient ids in a column ``patient_id`` or in the index. ``expression``, ``counts`` and ``array`` may also
+            hold genes in rows when the index is named ``gene``; a column ``ensembl`` then names rows that a
+            spreadsheet spoilt. The tables of `theracast.features.intake.EVENTS` (``variants``, ``glucose``,
             ``ctdna`` and others) hold any number of rows per patient.
         name : str, default "cohort"
             Name of the cohort.

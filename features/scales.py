@@ -20,7 +20,7 @@ _KINDS = {
     **dict.fromkeys(("array", "microarray", "rma", "log2intensity", "log2(intensity)"), ARRAY),
 }
 #: Values looked at or converted at a time, as float64.
-_AT_ONCE = 4_000_000
+_AT_ONCE = 1_000_000
 
 
 _TO_CANONICAL: dict[str, Callable[[np.ndarray], np.ndarray]] = {

@@ -161,17 +161,26 @@ class ExpressionBlock(OmicsBlock):
         shared = shared_genes(table)
         self.genes_ = self._asked() or shared
         self.read_ = self.genes_ if self.normalise == "log2tpm" else shared
-        self.dropped_, self.reference_, self.detected_ = [], {}, 0.0
+        self.dropped_: list[str] = []
+        self.reference_: dict[str, Any] = {}
+        self.detected_ = 0.0
         if not shared:
             return
         if self.table_ == COUNTS and self.normalise != "rank":
             self.reference_ = asdict(learn_reference(table, self.normalise))  # type: ignore[arg-type]
-        values, seen, detected = self._values(table)
+        choose = not self._asked() or self.most_variable is not None
+        if self.normalise == "log2tpm":  # the table is what is looked at: no copy of it is made
+            if choose:
+                self.genes_ = [g for g in self.genes_ if g in table.columns]
+                self._select(table, table.columns.get_indexer(pd.Index(self.genes_)))
+            self.read_ = self.genes_
+            _, seen, detected = self._values(table, [])
+        else:
+            values, seen, detected = self._values(table, self.genes_)
+            if choose:
+                self._select(pd.DataFrame(values, copy=False), np.arange(len(self.genes_)))
         if (seen > 0).any():
             self.detected_ = float(np.median(detected[seen > 0]))
-        if not self._asked() or self.most_variable:
-            self._select(values)
-            self.read_ = self.genes_ if self.normalise == "log2tpm" else shared
 
     def check(self, cohort: Cohort) -> list[Problem]:
         """Refuse samples that seem to be another patient's.
@@ -216,7 +225,7 @@ class ExpressionBlock(OmicsBlock):
         >>> block.fit(c).measure(c).values.loc["p1"].tolist()
         [0.5, 0.0, 1.0]
         """
-        values, seen, detected = self._values(cohort.table(self.table_))
+        values, seen, detected = self._values(cohort.table(self.table_), self.genes_)
         frame = pd.DataFrame(values, index=cohort.ids, columns=pd.Index(self.genes_, dtype=object), copy=False)
         notes: dict[str, list[str]] = {}
         other = self._elsewhere(cohort)
@@ -253,14 +262,14 @@ class ExpressionBlock(OmicsBlock):
     def _asked(self) -> list[str]:
         return sorted(set(approved(self.genes))) if self.genes else []
 
-    def _values(self, table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _values(self, table: pd.DataFrame, genes: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Normalise some patients at a time: values, share of genes read that were measured, share above zero."""
-        out = np.full((len(self.genes_), len(table)), np.nan, dtype=np.float32).T  # as pandas keeps it: no copy
+        out = np.full((len(genes), len(table)), np.nan, dtype=np.float32).T  # as pandas keeps it: no copy
         seen, detected = np.zeros(len(table)), np.zeros(len(table))
         if not self.read_ or not len(table):
             return out, seen, detected
         reference = CountReference(**self.reference_) if self.reference_ else None
-        places = pd.Index(self.read_).get_indexer(pd.Index(self.genes_))
+        places = pd.Index(self.read_).get_indexer(pd.Index(genes))
         there = np.flatnonzero(places >= 0)
         for part, values in row_blocks(table, self.read_):
             known = ~np.isnan(values)
@@ -275,22 +284,25 @@ class ExpressionBlock(OmicsBlock):
             out[part, there] = values[:, places[there]]
         return out, seen, detected
 
-    def _select(self, values: np.ndarray) -> None:
+    def _select(self, table: pd.DataFrame, places: np.ndarray) -> None:
         """Drop the genes that do not vary, and keep those that vary most; rows in any order give the same."""
-        spread = np.zeros(len(self.genes_))
-        if (~np.isnan(values).all(axis=1)).sum() < 2:
-            return
-        for places, part in column_blocks(pd.DataFrame(values, copy=False)):
-            part = np.sort(np.ascontiguousarray(part.T), axis=1)
+        spread, anyone, first = np.zeros(len(places)), np.zeros(len(table), dtype=bool), 0
+        for _, part in column_blocks(table, places):
+            part = np.ascontiguousarray(part.T)
+            anyone |= ~np.isnan(part).all(axis=0)
+            part.sort(axis=1)
             known = ~np.isnan(part)
             n = np.maximum(known.sum(axis=1), 1)
             means = np.where(known, part, 0.0).sum(axis=1) / n
-            spread[places] = np.where(known, (part - means[:, None]) ** 2, 0.0).sum(axis=1) / n
-            spread[places[np.fmin.reduce(part, axis=1) == np.fmax.reduce(part, axis=1)]] = 0.0
+            variances = np.where(known, (part - means[:, None]) ** 2, 0.0).sum(axis=1) / n
+            variances[np.fmin.reduce(part, axis=1) == np.fmax.reduce(part, axis=1)] = 0.0
+            spread[first : first + len(part)] = variances
+            first += len(part)
+        if anyone.sum() < 2:  # one patient does not tell what varies
+            return
         self.dropped_ = [g for g, s in zip(self.genes_, spread, strict=True) if not s > 0]
         order = np.lexsort((np.arange(len(spread)), -spread))  # of two that vary alike, the first by name
-        kept = order[: self.most_variable] if self.most_variable else order
-        self.genes_ = [self.genes_[i] for i in np.sort(kept) if spread[i] > 0]
+        self.genes_ = [self.genes_[i] for i in np.sort(order[: self.most_variable]) if spread[i] > 0]
 
     def _notes(self, seen: float, detected: float) -> list[str]:
         lines = []
