@@ -150,6 +150,14 @@ def test_constant_and_unknown_features_stay(simulated):
     assert np.isfinite(out.drop(columns=["never", "once"])).all(axis=None)
 
 
+def test_a_feature_that_the_covariates_explain_stays(simulated):
+    X, site, covariates = simulated
+    X = X.assign(told=2.0 * covariates["stage"])
+    out = ComBat().fit_transform(X, batch=site, covariates=covariates)
+    np.testing.assert_allclose(out[:, -1], X["told"], atol=1e-9)
+    assert np.isfinite(out).all()
+
+
 def test_stored_as_json_and_read_back(simulated):
     X, site, covariates = simulated
     combat = ComBat(reference="a").fit(X, batch=site, covariates=covariates)

@@ -82,6 +82,22 @@ def test_no_test_patient_has_a_say(how, split, rng):
     assert bits(leaky) != bits(crowd), "a fit on other rows gives another fill: the test can fail"
 
 
+@pytest.mark.parametrize("seed", [2, 5])
+def test_donors_equally_near_are_chosen_alike_alone_and_in_a_crowd(seed):
+    """The last bit of a distance, which depends on how many rows a product has, would decide between them."""
+    rng = np.random.default_rng(seed)
+    base = rng.normal(size=(20, 11))
+    donors = np.repeat(base, 3, axis=0)
+    donors[:, 10] = rng.normal(size=60)
+    donors = donors[rng.permutation(60)]
+    values = base[rng.integers(0, 20, 19)] + rng.normal(0, 0.1, (19, 11))
+    values[:, 10] = np.nan
+    imputer, test = MatrixImputer(n_neighbors=2, whole_blocks=True).fit(matrix_of(donors)), matrix_of(values)
+    crowd = imputer.transform(test).values
+    for i in range(len(test)):
+        assert bits(imputer.transform(test.subset([i])).values) == bits(crowd.iloc[[i]])
+
+
 def test_nearest_as_scikit_learn_on_scaled_columns(split):
     train, test = split
     known = train.values.drop(columns="a__f4").astype(np.float64)
