@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from theracast.checks import Problem, to_numbers
+from theracast.checks import Problem, table_to_numbers
 from theracast.features.cohort import Cohort
 from theracast.features.timeline import Clock, read_clock
 from theracast.features.units import quantity, spelt
@@ -102,9 +102,10 @@ def _values(
         text = words.astype(object).where(words.notna(), "").map(lambda v: str(v).strip().lower())
         sides = text.map(_WORDS).fillna(0).to_numpy().astype(np.int8)
         words = words.astype(object).mask(sides != 0)
-    numbers, found = to_numbers(words, "glucose:glucose")
+    numbers, found = table_to_numbers(words.to_frame("glucose"), "glucose")
     problems += [_whose(p.code, p.where, f"column 'glucose' {p.what}", patients[list(p.rows)]) for p in found]
-    values, factor = numbers.to_numpy(dtype=np.float64, copy=True), _factors(cohort, table, patients, problems)
+    values = numbers["glucose"].to_numpy(dtype=np.float64)
+    factor = _factors(cohort, table, patients, problems)
     _of_units(values, factor, patients, problems)
     values = np.rint(values * factor)
     odd = (values < _SINGLE[0]) | (values > _SINGLE[1])
@@ -124,12 +125,13 @@ def _values(
 def _factors(cohort: Cohort, table: pd.DataFrame, patients: np.ndarray, problems: list[Problem]) -> np.ndarray:
     """Return what each reading is multiplied by to be mg/dL; mg/dL where nothing is said."""
     names = {spelt(n): MMOL if u.name == "mmol/L" else 1.0 for u in quantity("glucose") for n in (u.name, *u.also)}
-    declared = spelt(cohort.units.get("glucose", ""))
-    if "unit" not in table.columns:
-        words = pd.Series(declared, index=table.index)
+    declared = spelt(cohort.units.get("glucose.glucose", cohort.units.get("glucose", "")))
+    names[""] = names.get(declared, np.nan) if declared else 1.0
+    if "unit" in table.columns:
+        codes, words = pd.factorize(table["unit"], use_na_sentinel=False)
+        factor = np.array([names.get(spelt(w), np.nan) for w in words], dtype=np.float64)[codes]
     else:
-        words = table["unit"].map({w: spelt(w) or declared for w in table["unit"].dropna().unique()}).fillna(declared)
-    factor = words.map({**names, "": 1.0}).to_numpy(dtype=np.float64)
+        factor = np.full(len(table), names[""])
     if (odd := np.isnan(factor)).any():
         what = "block 'cgm': column 'unit' should be mg/dL or mmol/L"
         problems.append(_whose("THX-D16", "glucose:unit", what, patients[odd]))

@@ -190,9 +190,10 @@ def test_D29_times_with_and_without_a_zone_are_refused():
     table = two_days().assign(time=lambda t: t["time"].dt.strftime("%Y-%m-%dT%H:%M"))
     table.loc[:99, "time"] = table.loc[:99, "time"] + "+02:00"
     assert "write them one way" in refused(lambda: CgmBlock().fit(cohort_of(table)), "THX-D29")
+    assert measured(table).values.isna().all(axis=None)
 
 
-@pytest.mark.parametrize("cell", ["01/05/2024 08:00", "yesterday", 45_000, CANARY])
+@pytest.mark.parametrize("cell", ["01/05/2024 08:00", "yesterday", 45_000, "2024", CANARY])
 def test_D29_times_that_cannot_be_read_are_refused(cell):
     table = two_days().astype({"time": object})
     table.loc[9, "time"] = cell

@@ -181,6 +181,10 @@ def test_mmol_is_mg_to_the_sensors_precision():
         {"glucose": mmol.rename(columns={"glucose_mg_dl": "glucose"})}, units={"glucose": "mmol/L"}
     )
     pd.testing.assert_frame_equal(CgmBlock().transform(declared), said)
+    with pytest.raises(DataError, match="mg/dL or mmol/L"):
+        CgmBlock().fit(
+            Cohort.from_tables({"glucose": declared.event("glucose").reset_index()}, units={"glucose": "g/L"})
+        )
 
 
 @pytest.mark.shared
