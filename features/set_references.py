@@ -204,7 +204,7 @@ def plage_of(expression: pd.DataFrame, sets: Weights, learned: Mapping[str, Any]
         if name not in learned:
             continue
         part = learned[name]
-        here = np.isin(part["genes"], expression.columns)
+        here = pd.Index(part["genes"]).isin(expression.columns)
         mean, sd, loading = (np.array(part[k])[here] for k in ("mean", "sd", "loading"))
         length = (loading**2).sum()
         if length > 0:
@@ -277,7 +277,7 @@ def gsva_of(expression: pd.DataFrame, sets: Weights, learned: Mapping[str, Any])
     >>> gsva_of(x, sets, learn_cohort(x, sets)).ravel().tolist()
     [-1.0, 1.0, -1.0]
     """
-    here = np.isin(learned["genes"], expression.columns)
+    here = pd.Index(learned["genes"]).isin(expression.columns)
     genes = pd.Index(learned["genes"])[here]
     base, table = np.array(learned["values"])[:, here], normal_table()
     widths = bandwidths(base)
