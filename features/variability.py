@@ -30,9 +30,9 @@ def variability(readings: pd.DataFrame) -> pd.DataFrame:
         ``sd_within_days`` (SDw), ``sd_of_mean_day`` (SDhh:mm), ``sd_within_hours`` (SDwsh), ``sd_of_daily_means``
         (SDdm), ``sd_between_days`` (SDb) and ``sd_between_days_corrected`` (SDbdm, daily means taken off). In
         percent: ``cv_within_days`` and ``cv_spread``, mean and standard deviation of the days' coefficients of
-        variation (10.2337/dc17-1600). ``sd_roc``: of the change over 15 minutes, mg/dL per minute
+        variation (10.1016/j.amjms.2018.09.010). ``sd_roc``: of the change over 15 minutes, mg/dL per minute
         (10.1089/dia.2008.0138). ``hourly_auc``: area under the grid by the hours recorded, mg/dL
-        (10.1016/j.amjms.2018.09.010). ``mad``: median distance from the median times 1.4826; ``range``.
+        (10.2337/dc17-1600). ``mad``: median distance from the median times 1.4826; ``range``.
 
     Raises
     ------

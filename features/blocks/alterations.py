@@ -37,6 +37,7 @@ AMPLIFIED = ("CCND1", "CDK4", "EGFR", "ERBB2", "FGFR1", "MDM2", "MET", "MYC")
 DELETED = ("B2M", "CDKN2A", "PTEN", "RB1", "STK11")
 
 _CHANG, _PATHWAYS, _FUSED = "10.1038/nbt.3391", "10.1016/j.cell.2018.03.035", "10.1016/j.celrep.2018.03.050"
+_INDELS = "10.1016/S1470-2045(17)30516-8"
 _COPIES = "10.1186/gb-2011-12-4-r41"
 _MSI_WORDS = {
     **dict.fromkeys(("msi-h", "msih", "msi", "msi-high", "high", "dmmr", "instable", "unstable", "mmrd"), 1.0),
@@ -52,10 +53,12 @@ def _features(genes: Mapping[str, tuple[str, str]], **named: Sequence[str]) -> t
     found = [Feature(g, "0/1", f"mutated: {about}", doi) for g, (about, doi) in genes.items()]
     found += [Feature(h.replace(" ", "_"), "0/1", f"{h} mutated", _CHANG) for h in named["hotspots"]]
     found.append(Feature("n_hotspots", "count", "variants at residues mutated more often than chance", _CHANG))
+    paths = load_table("pathways")
     found += [
-        Feature(f"pathway_{p}", "count", f"mutated genes of {p}", _PATHWAYS) for p in load_table("pathways").pathway
+        Feature(f"pathway_{p}", "count", f"mutated genes of {p}", doi)
+        for p, doi in zip(paths["pathway"], paths["reference"], strict=True)
     ]
-    found += [Feature(f"share_{k}", "share", f"{k} among the coding variants", _PATHWAYS) for k in KINDS]
+    found += [Feature(f"share_{k}", "share", f"{k} among the coding variants", _INDELS) for k in KINDS]
     found.append(Feature("msi_high", "0/1", "microsatellite instability, high", "10.1126/science.aan6733", 1))
     found += [Feature(f"fusion_{g}", "0/1", f"fusion of {g}", _FUSED) for g in named["fusions"]]
     found += [Feature(f"amp_{g}", "0/1", f"high amplification of {g}", _COPIES) for g in named["amplified"]]

@@ -57,7 +57,7 @@ class CtdnaBlock(OmicsBlock):
         ),
         (
             Feature("baseline", "fraction", "tumour fraction at the baseline", "10.1038/s43018-020-0096-5", -1),
-            Feature("positive", "0/1", "ctDNA detected at the baseline", "10.1056/NEJMoa2200075", -1),
+            Feature("positive", "0/1", "ctDNA detected at the baseline", "10.1038/s43018-020-0096-5", -1),
             Feature("n_samples", "count", "samples until the landmark", "10.1016/j.annonc.2022.05.520"),
             Feature("cleared", "0/1", "a negative sample after a positive one", "10.1038/s41586-021-03642-9", 1),
             Feature(

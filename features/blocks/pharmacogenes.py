@@ -32,7 +32,7 @@ _SCORED = ("CYP2C9", "CYP2D6", "DPYD")
 #: The guideline by which the phenotypes of a gene are used.
 _REFERENCES = {
     "ABCG2": "10.1002/cpt.2557", "CACNA1S": "10.1002/cpt.1319", "CFTR": "10.1038/clpt.2014.54",
-    "CYP2B6": "10.1002/cpt.1477", "CYP2C19": "10.1002/cpt.2526", "CYP2C9": "10.1002/cpt.2080",
+    "CYP2B6": "10.1002/cpt.1477", "CYP2C19": "10.1002/cpt.2526", "CYP2C9": "10.1002/cpt.2008",
     "CYP2D6": "10.1111/cts.12692", "CYP3A4": "10.1038/gim.2016.87", "CYP3A5": "10.1002/cpt.113",
     "DPYD": "10.1002/cpt.911", "G6PD": "10.1002/cpt.2735", "MT-RNR1": "10.1002/cpt.2309",
     "NAT2": "10.1038/gim.2016.87", "NUDT15": "10.1002/cpt.1304", "RYR1": "10.1002/cpt.1319",
