@@ -58,7 +58,10 @@ types: .lint
 layers: .lint
 	cd .lint && PYTHONPATH=. ../$(BIN)/lint-imports --config ../pyproject.toml --no-cache
 
-readme: $(VENV)/.dev ## Write the generated parts of README and experiments/README.md
+# the multi-omics data are public but too large to ship: without them their tables stay as they last were
+readme: $(VENV)/.dev ## Write the generated parts of README and experiments/
+	-$(BIN)/python experiments/multiomics.py
+	$(BIN)/python experiments/write_checks.py
 	$(BIN)/python experiments/write_readme.py
 
 lock: $(VENV)/.dev ## Resolve constraints.txt anew (needs uv)

@@ -12,7 +12,10 @@ import tempfile
 from pathlib import Path
 
 import pandas as pd
+import yaml
 
+from theracast.features.blocks import BLOCKS
+from theracast.features.cohort import Cohort
 from theracast.models.base import LEVEL
 from theracast.models.config import Experiment
 from theracast.predict.demo import run_demo
@@ -42,6 +45,25 @@ def bench_rows(file: Path) -> pd.DataFrame:
     return pd.DataFrame(columns).map(lambda v: f"{v:.3g}" if isinstance(v, float) else v)
 
 
+def block_rows() -> pd.DataFrame:
+    """List the blocks: what each reads, how many features it gives on its example, and what it is."""
+    rows = []
+    for name, kind in BLOCKS.items():
+        block = kind().fit(Cohort.from_tables(kind.example()))
+        read = list(dict.fromkeys([*kind.example(), *kind.spec.tables]))
+        rows.append((name, ", ".join(read), len(block.names), kind.spec.about))
+    return pd.DataFrame(rows, columns=["block", "tables", "features", "about"]).astype(str)
+
+
+def multiomics_parts() -> dict[str, str]:
+    """Claim and table of each experiment of experiments/multiomics.py, as it last ran."""
+    parts = {}
+    for file in sorted((ROOT / "experiments" / "multiomics").glob("*.csv")):
+        claim = yaml.safe_load((ROOT / "experiments" / f"{file.stem}.yaml").read_text(encoding="utf-8"))["claim"]
+        parts[file.stem] = f"{claim.strip()}\n\n{markdown(pd.read_csv(file, dtype=str).fillna(''))}"
+    return parts
+
+
 def main() -> None:
     """Run the demo in a folder of its own and write what it gave."""
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
@@ -63,9 +85,11 @@ def main() -> None:
     )
     means = markdown(mean_rows(done.validation))
     bench = markdown(bench_rows(ROOT / "experiments" / "benchmarks" / "results.csv"))
-    put(ROOT / "README.md", {"result": f"{means}\n\n{told}", "bench": bench})
+    blocks = markdown(block_rows())
+    put(ROOT / "README.md", {"result": f"{means}\n\n{told}", "bench": bench, "blocks": blocks})
     table = markdown(cohort_rows(done.validation))
-    put(ROOT / "experiments" / "README.md", {"melanoma_ici": f"{experiment.claim.strip()}\n\n{table}\n\n{means}"})
+    ici = {"melanoma_ici": f"{experiment.claim.strip()}\n\n{table}\n\n{means}"}
+    put(ROOT / "experiments" / "README.md", ici | multiomics_parts())
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from theracast.errors import DataError
 from theracast.features.assembler import FeatureAssembler
-from theracast.features.blocks import BLOCKS
 from theracast.features.cohort import Cohort, as_cohort
 from theracast.features.matrix import FeatureMatrix
 from theracast.models.fusion import Fusion
@@ -144,8 +143,11 @@ class ResponseModel(ClassifierMixin, BaseEstimator):
         self.assembler_ = FeatureAssembler(blocks).fit(cohort)
         known = ~np.isnan(labels)
         matrix = self.assembler_.matrix(cohort).subset(known)
-        self.fusion_ = Fusion({b: BLOCKS[b].spec.features for b in blocks}, self.learner, self.options)
-        self.fusion_.fit(matrix, labels[known].astype(int))
+        # what no training patient had has no weight: a model of it would be of chance
+        seen = matrix.observed.any()
+        fitted = self.assembler_.blocks_
+        read = {b.spec.name: [f for f, n in zip(b.outputs(), b.names, strict=True) if seen[n]] for b in fitted}
+        self.fusion_ = Fusion(read, self.learner, self.options).fit(matrix, labels[known].astype(int))
         self.reference_ = {
             name: np.quantile(values.dropna(), _QUANTILES).tolist()
             for name, values in matrix.values.items()
@@ -186,7 +188,7 @@ class ResponseModel(ClassifierMixin, BaseEstimator):
             {"probability": expit(self.fusion_.margin(matrix)), "lower": expit(lower), "upper": expit(upper)},
             index=matrix.values.index,
         )
-        present = matrix.present()
+        present = self.fusion_.present(matrix)
         reasons = self._reasons(matrix, present, table)
         side = np.where(table.probability >= self.fusion_.prior, "response", "no_response")
         table["decision"] = np.where(reasons == "", side, "abstain")

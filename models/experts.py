@@ -33,6 +33,8 @@ class Expert(Protocol):
     ['logistic', 'xgboost']
     """
 
+    features: tuple[Feature, ...]
+
     def fit(self, X: pd.DataFrame, y: np.ndarray, weight: np.ndarray, studies: np.ndarray) -> Self:
         """Learn from one block's features; rows may hold NaN.
 

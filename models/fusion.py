@@ -11,7 +11,7 @@ study been missing. The average itself, the response rate of the training studie
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
 from typing import Any, Self
@@ -22,8 +22,10 @@ from scipy.stats import t as student
 from sklearn.model_selection import StratifiedKFold
 from threadpoolctl import threadpool_limits
 
-from theracast.errors import DataError
+from theracast.checks import listed
+from theracast.errors import DataError, ModelError
 from theracast.features.matrix import FeatureMatrix
+from theracast.features.spec import Feature
 from theracast.models.combiner import (
     Combiner,
     balanced_weights,
@@ -47,7 +49,7 @@ class Fusion:
     Parameters
     ----------
     features : mapping of str to sequence of Feature
-        Block name to its features, in the order of the matrix.
+        Block name to the features that are read.
     learner : {"logistic", "xgboost"}
         Kind of expert.
     options : mapping, optional
@@ -60,7 +62,9 @@ class Fusion:
     'logistic'
     """
 
-    def __init__(self, features: Mapping[str, Any], learner: str, options: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, features: Mapping[str, Sequence[Feature]], learner: str, options: Mapping[str, Any] | None = None
+    ) -> None:
         self.features = {b: tuple(f) for b, f in features.items()}
         self.learner, self.options = learner, dict(options or {})
 
@@ -210,12 +214,38 @@ class Fusion:
         weights, base = self._weights(matrix)
         parts = []
         for b, expert in self.experts.items():
-            block = matrix.block(b)
+            block = _block(matrix, b, expert.features)
             level, shares = expert.split(block)
             weight = weights[b].to_numpy()
             base = base + weight * level
             parts.append(pd.DataFrame(shares * weight[:, None], index=block.index, columns=block.columns))
-        return base, pd.concat(parts, axis=1)
+        shares = pd.concat(parts, axis=1)
+        mine = [c for c in matrix.values if c.split("__", 1)[0] in self.experts]
+        return base, shares.reindex(columns=mine, fill_value=0.0)  # what no training patient had counts for nothing
+
+    def present(self, matrix: FeatureMatrix) -> pd.DataFrame:
+        """Say of which blocks each patient has something that the model reads.
+
+        Parameters
+        ----------
+        matrix : FeatureMatrix
+            Patients.
+
+        Returns
+        -------
+        DataFrame of bool, shape (n_patients, n_blocks)
+            Indexed by patient.
+
+        Examples
+        --------
+        >>> from theracast.features.datasets import load_cohort
+        >>> from theracast.models.base import ResponseModel
+        >>> model, cohort = ResponseModel("melanoma_ici"), load_cohort("liu2019_mel")
+        >>> int(model.fit(cohort).fusion_.present(model.assembler_.matrix(cohort))["clinical"].sum())
+        121
+        """
+        known = {b: _block(matrix, b, f).notna().any(axis=1) for b, f in self.features.items()}
+        return pd.DataFrame(known, index=matrix.values.index)
 
     def state(self) -> dict[str, Any]:
         """Return everything that was learned, JSON-ready.
@@ -230,18 +260,19 @@ class Fusion:
         >>> from theracast.features.datasets import load_cohort
         >>> from theracast.models.base import ResponseModel
         >>> sorted(ResponseModel("melanoma_ici").fit(load_cohort("liu2019_mel")).fusion_.state())
-        ['combiners', 'experts', 'learner', 'options', 'prior', 'replicas']
+        ['combiners', 'experts', 'features', 'learner', 'options', 'prior', 'replicas']
         """
         return {
             "learner": self.learner,
             "options": self.options,
             "prior": self.prior,
+            "features": {b: [f.name for f in features] for b, features in self.features.items()},
             **_pack(self.experts, self.combiners),
             "replicas": [_pack(e, c) for e, c in self.replicas],
         }
 
     @classmethod
-    def from_state(cls, state: Mapping[str, Any], features: Mapping[str, Any]) -> Self:
+    def from_state(cls, state: Mapping[str, Any], features: Mapping[str, Sequence[Feature]]) -> Self:
         """Rebuild a fusion.
 
         Parameters
@@ -249,12 +280,17 @@ class Fusion:
         state : mapping
             From `state`.
         features : mapping of str to sequence of Feature
-            Block name to its features.
+            Block name to what the block gives; those that the model reads are taken by name.
 
         Returns
         -------
         Fusion
             Gives the same numbers.
+
+        Raises
+        ------
+        ModelError
+            THX-R06 when a block no longer gives a feature that the model reads.
 
         Examples
         --------
@@ -264,7 +300,17 @@ class Fusion:
         >>> Fusion.from_state(one.state(), one.features).prior == one.prior
         True
         """
-        fusion = cls(features, state["learner"], state["options"])
+        given = {b: {f.name: f for f in found} for b, found in features.items()}
+        lost = [f"{b}__{n}" for b, names in state["features"].items() for n in names if n not in given.get(b, {})]
+        if lost:
+            raise ModelError(
+                "the model reads features that this version does not give",
+                code="THX-R06",
+                got=listed(lost),
+                fix="Install the theracast version that wrote it, or train again.",
+            )
+        read = {b: [given[b][n] for n in state["features"][b]] for b in features}
+        fusion = cls(read, state["learner"], state["options"])
         fusion.prior = state["prior"]
         fusion.experts, fusion.combiners = fusion._unpack(state)
         fusion.replicas = [fusion._unpack(s) for s in state["replicas"]]
@@ -282,7 +328,7 @@ class Fusion:
         return experts, {c.blocks: c for c in combiners}
 
     def _experts(self, matrix: FeatureMatrix, y: np.ndarray, rows: np.ndarray) -> dict[str, Expert]:
-        present = matrix.present()
+        present = self.present(matrix)
         experts: dict[str, Expert] = {}
         for b, features in self.features.items():
             mine = rows & present[b].to_numpy()
@@ -290,7 +336,8 @@ class Fusion:
                 continue
             weights = balanced_weights(matrix.studies.to_numpy()[mine])
             expert = EXPERTS[self.learner](features, **self.options)
-            experts[b] = expert.fit(matrix.block(b)[mine], y[mine], weights, matrix.studies.to_numpy()[mine])
+            block = _block(matrix, b, features)[mine]
+            experts[b] = expert.fit(block, y[mine], weights, matrix.studies.to_numpy()[mine])
         return experts
 
     def _combiners(
@@ -333,13 +380,18 @@ def _folds(studies: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _margins(experts: Mapping[str, Expert], matrix: FeatureMatrix) -> pd.DataFrame:
-    present = matrix.present()
     out = pd.DataFrame(np.nan, index=matrix.values.index, columns=list(matrix.blocks))
     for b, expert in experts.items():
-        base, shares = expert.split(matrix.block(b))
+        block = _block(matrix, b, expert.features)
+        base, shares = expert.split(block)
         # row by row in memory, or numpy adds one patient in another order than fifty, and the last bit differs
-        out[b] = np.where(present[b], base + np.ascontiguousarray(shares).sum(axis=1), np.nan)
+        out[b] = np.where(block.notna().any(axis=1), base + np.ascontiguousarray(shares).sum(axis=1), np.nan)
     return out
+
+
+def _block(matrix: FeatureMatrix, name: str, features: Sequence[Feature]) -> pd.DataFrame:
+    """Return what a model reads of one block."""
+    return matrix.values[[f"{name}__{f.name}" for f in features]]
 
 
 def _pack(experts: Mapping[str, Expert], combiners: Mapping[tuple[str, ...], Combiner]) -> dict[str, Any]:

@@ -48,7 +48,7 @@ def save_model(model: ResponseModel, folder: str | Path, about: dict[str, Any] |
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     state = {
-        "format": 1,
+        "format": 2,
         "theracast": theracast.__version__,
         "params": {k: list(v) if isinstance(v, tuple) else v for k, v in model.get_params(deep=False).items()},
         "blocks": [_block_state(b) for b in model.assembler_.blocks_],
@@ -112,21 +112,19 @@ def load_model(folder: str | Path) -> tuple[ResponseModel, dict[str, Any]]:
         )
     state = json.loads(content)
     about = state if isinstance(state, dict) else {}
-    if about.get("format") != 1:
+    if about.get("format") != 2:
         raise ModelError(
             "the model is of another format",
             code="THX-R06",
             got=f"format {about.get('format')} by theracast {about.get('theracast')}",
-            wanted=f"format 1, theracast {theracast.__version__}",
+            wanted=f"format 2, theracast {theracast.__version__}",
             fix="Install the theracast version that wrote it, or train again.",
         )
     params: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in state["params"].items()}
     model = ResponseModel(**params)
     model.assembler_ = FeatureAssembler([b["name"] for b in state["blocks"]])
     model.assembler_.blocks_ = [_block_from(b) for b in state["blocks"]]
-    model.fusion_ = Fusion.from_state(
-        state["fusion"], {b["name"]: BLOCKS[b["name"]].spec.features for b in state["blocks"]}
-    )
+    model.fusion_ = Fusion.from_state(state["fusion"], {b.spec.name: b.outputs() for b in model.assembler_.blocks_})
     model.reference_, model.studies_ = state["reference"], tuple(state["studies"])
     model.classes_ = np.array([0, 1])
     return model, {**state["about"], "digest": model_digest(state)}

@@ -223,6 +223,8 @@ def test_a_year_between_two_sensors_is_not_a_gap():
     assert any("more than once" in line for line in m.notes["p"])
     days_off = week.assign(time=week["time"] + pd.Timedelta(days=8))
     assert CgmBlock().measure(events(pd.concat([week, days_off]))).coverage.iloc[0] == pytest.approx(10 / 13, abs=1e-3)
+    new = week.assign(time=week["time"] + pd.Timedelta(days=13))
+    assert CgmBlock().measure(events(pd.concat([week, new]))).coverage.iloc[0] == 1
 
 
 # ---------------------------------------------------------------- the picture

@@ -84,8 +84,23 @@ def test_any_set_of_features_gives_a_number(real, patients, learner):
     matrix = patients[learner]
     for share in (0.3, 0.7, 0.95):
         values = matrix.values.fillna(matrix.values.median()).fillna(1.0).mask(rng.random(matrix.values.shape) < share)
-        margin = real[learner].fusion_.margin(replace(matrix, values=values))
-        assert (np.isfinite(margin) == values.notna().any(axis=1)).all()
+        fusion, part = real[learner].fusion_, replace(matrix, values=values)
+        read = [f"{b}__{f.name}" for b, features in fusion.features.items() for f in features]
+        assert (np.isfinite(fusion.margin(part)) == values[read].notna().any(axis=1)).all()
+
+
+@learners
+def test_what_no_training_patient_had_neither_counts_nor_changes_a_bit(learner):
+    """A patient of whom only that is known is a patient of whom nothing is known."""
+    matrix, y = simulated(seed=1)
+    wide = replace(matrix, values=matrix.values.assign(three__never=np.nan))
+    model = Fusion(FEATURES, learner).fit(wide, y)
+    assert model.margin(wide).tobytes() == Fusion(FEATURES, learner).fit(matrix, y).margin(matrix).tobytes()
+    alone = wide.values.mask(wide.values.notna()).assign(three__never=5.0)
+    only = replace(wide, values=alone)
+    assert np.isnan(model.margin(only)).all()
+    assert not model.present(only).any(axis=None)
+    assert (model.split(wide)[1]["three__never"] == 0).all()
 
 
 @learners
