@@ -64,9 +64,11 @@ readme: $(VENV)/.dev ## Write the generated parts of README and experiments/
 	$(BIN)/python experiments/write_checks.py
 	$(BIN)/python experiments/write_readme.py
 
+# newest anndata holds pandas below 3 on Python 3.11: an older one serves, and we are tested on pandas 3
 lock: $(VENV)/.dev ## Resolve constraints.txt anew (needs uv)
 	$(PIP) uv
-	$(BIN)/uv pip compile --universal --quiet --upgrade --all-extras --no-header --no-annotate pyproject.toml -o constraints.txt
+	echo 'pandas>=3.1' | $(BIN)/uv pip compile --universal --quiet --upgrade --all-extras --no-header \
+		--no-annotate --constraint /dev/stdin pyproject.toml -o constraints.txt
 
 wheel: $(VENV)/.dev ## Build the wheel
 	rm -rf build dist

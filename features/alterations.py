@@ -284,7 +284,7 @@ def copy_flags(copies: pd.DataFrame, amplified: Sequence[str], deleted: Sequence
     >>> copy_flags(copies, ["EGFR"], ["PTEN"], 2.0).iloc[0].tolist()
     [1.0, 0.0, 1.0]
     """
-    flags = {}
+    flags: dict[str, pd.Series] = {}
     for prefix, side, genes in (("amp", 1, amplified), ("del", -1, deleted)):
         mine = copies.reindex(columns=list(genes)).astype(float)
         marked = (side * mine >= deep).astype(float).where(mine.notna())

@@ -183,7 +183,7 @@ def _highest(words: np.ndarray, n: int, wanted: int, counts: np.ndarray) -> int:
     kept = 0
     for p in range(n):
         words[kept] = words[p]
-        kept += np.int64(words[p] >> _LEADING) <= last
+        kept += int(np.int64(words[p] >> _LEADING) <= last)
     return kept
 
 

@@ -119,7 +119,8 @@ def public(module):
 def test_everything_public_has_an_example(name):
     commands = {"demo", "indications", "datasets", "train", "score", "report", "models", "top"}
     commands |= {"blocks", "check", "build"}
-    exempt = commands if name.startswith("theracast.predict.cli") else set()  # their examples are in the README and --help
+    # their examples are in the README and --help
+    exempt = commands if name.startswith("theracast.predict.cli") else set()
     without = [
         n
         for n, thing in public(importlib.import_module(name))
