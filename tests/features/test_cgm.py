@@ -251,4 +251,5 @@ def test_a_part_of_the_day_without_readings_is_a_hole():
     profile = glucose_profile(morning)
     assert profile.loc[0.125].isna().all()
     assert profile.loc[7.125, "p50"] == 100
+    assert profile.loc[5.875, "p50"] == 100, "a part is drawn with its neighbours"
     assert plot_glucose_profile(morning).axes[0].get_xlim() == (0, 24)

@@ -88,6 +88,9 @@ def test_hours_come_to_the_same_as_days(rng):
 def test_rows_at_one_time_are_averaged_whatever_their_order():
     table = days([4000.0, 5000, 6000, 7000, 8000])
     other = table.iloc[[1]].assign(steps=7000.0)
+    assert measured(pd.concat([table, table.iloc[[1, 3]]])).notes == {}
+    twice = measured(pd.concat([table.iloc[1:2], table, other])).values.loc["p"]
+    assert twice["steps_median"] == 6000, "a row that stands there twice does not weigh twice"
     m = measured(pd.concat([table, other, table.iloc[[3]]]))
     assert m.values.loc["p", "steps_median"] == 6000
     assert "differ" in m.notes["p"][0]
