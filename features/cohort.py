@@ -12,7 +12,7 @@ from theracast.errors import DataError
 from theracast.features.intake import keyed_by_patient, take_in
 from theracast.features.scales import CANONICAL, EXPRESSION
 from theracast.features.symbols import Harmonised
-from theracast.provenance import Source, digest_frame
+from theracast.provenance import Source, digest_events, digest_frame
 
 _RESPONSE = {"r": 1.0, "nr": 0.0, "1": 1.0, "0": 0.0, "1.0": 1.0, "0.0": 0.0, "response": 1.0, "no_response": 0.0}
 
@@ -106,10 +106,12 @@ class Cohort:
         units = dict(units or {})
         roster, unique, events, genes = take_in(tables, units, name)
         ids = pd.Index(roster.patient_id[(roster.code == "") & (roster.repeats < 0)], name="patient_id")
-        read = {**unique, **events}
-        sources = tuple(sources) or tuple(Source(k, "memory", digest_frame(t)) for k, t in read.items())
+        if not sources:
+            digests = {k: digest_frame(t) for k, t in unique.items()}
+            digests |= {k: digest_events(t) for k, t in events.items()}
+            sources = [Source(k, "memory", d) for k, d in digests.items()]
         studies = pd.Series(name, index=ids, dtype=object)
-        return cls(name, ids, unique, roster, sources, units, studies, events, genes)
+        return cls(name, ids, unique, roster, tuple(sources), units, studies, events, genes)
 
     @classmethod
     def from_wide(

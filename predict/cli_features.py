@@ -143,7 +143,7 @@ def build(
         replace_file(output, matrix.to_parquet)
     show(
         matrix.describe().round(2).reset_index(names="study"),
-        f"{escape(str(output))}: share of patients known per block",
+        f"{escape(str(output))}: what is known, by study and block",
     )
 
 

@@ -1,4 +1,4 @@
-"""The omics layers, one file each. A new one is a file and a line here."""
+"""The omics layers, one file each and one line here. A block is known by the name in its spec."""
 
 from theracast.features.base import OmicsBlock
 from theracast.features.blocks.alterations import AlterationsBlock
@@ -26,25 +26,8 @@ from theracast.registry import Registry
 BLOCKS: Registry[type[OmicsBlock]] = Registry(
     "block",
     {
-        "clinical": ClinicalBlock,
-        "disease_activity": DiseaseActivityBlock,
-        "pathology": PathologyBlock,
-        "mutations": MutationsBlock,
-        "alterations": AlterationsBlock,
-        "ctdna": CtdnaBlock,
-        "polygenic": PolygenicBlock,
-        "pharmacogenes": PharmacogenesBlock,
-        "expression": ExpressionBlock,
-        "signatures": SignaturesBlock,
-        "gene_sets": GeneSetsBlock,
-        "deconvolution": DeconvolutionBlock,
-        "spatial": SpatialBlock,
-        "proteins": ProteinsBlock,
-        "mirna": MirnaBlock,
-        "metabolites": MetabolitesBlock,
-        "microbiome": MicrobiomeBlock,
-        "repertoire": RepertoireBlock,
-        "wearables": WearablesBlock,
-        "cgm": CgmBlock,
+        kind.spec.name: kind
+        for kind in list(vars().values())
+        if isinstance(kind, type) and issubclass(kind, OmicsBlock) and kind is not OmicsBlock
     },
 )
