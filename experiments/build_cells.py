@@ -77,6 +77,7 @@ def main() -> None:
         "10x 3' sequencing, Zheng et al. 2017, 10.1038/ncomms14049 (CC BY 4.0).",
         "Changes: averaged by cell type, subsets put together, genes selected; see experiments/build_cells.py.",
         "Coarse: blood of one donor, no neutrophils, no tumour or stromal cells.",
+        "Licence: BSD-3-Clause (scanpy); see NOTICE.",
         f"Command: {COMMAND}",
     )
     text = "".join(f"# {line}\n" for line in header) + table.to_csv(lineterminator="\n")

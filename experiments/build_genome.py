@@ -65,7 +65,7 @@ def approved(shared: Path) -> Callable[[str], str]:
 
 def write(name: str, table: pd.DataFrame, header: list[str]) -> None:
     """Write a table with its `#` lines."""
-    lines = "".join(f"# {line}\n" for line in [*header, f"Written by: {COMMAND}"])
+    lines = "".join(f"# {line}\n" for line in [*header, f"Command: {COMMAND}"])
     (TABLES / f"{name}.csv").write_text(lines + table.to_csv(index=False, lineterminator="\n"), encoding="utf-8")
     print(name, len(table))
 
@@ -144,17 +144,18 @@ def main() -> None:
         "hotspots",
         hotspots(a.shared, symbol),
         [
-            "Residues mutated more often than chance: Chang et al. 2016, Nat Biotechnol, 10.1038/nbt.3391, table S2.",
-            "Facts only (gene and residue); symbols of 2022. A splice hotspot is X<codon>_splice.",
+            "Residues mutated more often than chance.",
+            "Source: Chang et al. 2016, Nat Biotechnol, 10.1038/nbt.3391, table S2.",
+            "Licence: facts (gene and residue); Apache-2.0; symbols of 2022. A splice hotspot is X<codon>_splice.",
         ],
     )
     write(
         "pathways",
         pathways(a.maftools, symbol),
         [
-            "Ten oncogenic pathways: Sanchez-Vega et al. 2018, Cell, 10.1016/j.cell.2018.03.035; members as in",
+            "Ten oncogenic pathways. Source: Sanchez-Vega et al. 2018, Cell, 10.1016/j.cell.2018.03.035; members as in",
             "maftools (PoisonAlien/maftools c8ff3283, MIT). antigen_presentation and DNA_repair are put together here,",
-            "from the papers in column reference. Facts only; symbols of 2022.",
+            "from the papers in column reference. Licence: facts; Apache-2.0; symbols of 2022.",
         ],
     )
     write(
@@ -162,9 +163,10 @@ def main() -> None:
         panels(a.gnomer, a.pancancertools, symbol),
         [
             "Genes whose coding sequence a panel reads, and the megabases by which its burden is counted (reference).",
-            "MSK-IMPACT: cBioPortal's panels as packaged by MSKCC-Epi-Bio/gnomeR cca101fd (MIT). FoundationOne CDx:",
+            "Source: MSK-IMPACT by cBioPortal's panels as packaged by MSKCC-Epi-Bio/gnomeR cca101fd (MIT).",
+            "FoundationOne CDx:",
             "the genes of its label, as in laurentijntilleman/PanCancerTools 597d135f; the vendor's own burden also",
-            "counts synonymous variants. Facts only; symbols of 2022.",
+            "counts synonymous variants. Licence: facts; Apache-2.0; symbols of 2022.",
         ],
     )
     write(
@@ -172,13 +174,17 @@ def main() -> None:
         landmarks(a.maftools),
         [
             "Frequent changes and where they stand in GRCh37 and GRCh38, to see a file in the wrong build.",
-            "Positions of cancerhotspots.org v2 (10.1158/2159-8290.CD-17-0321) as in maftools c8ff3283. Facts only.",
+            "Source: positions of cancerhotspots.org v2 (10.1158/2159-8290.CD-17-0321) as in maftools c8ff3283.",
+            "Licence: facts; Apache-2.0.",
         ],
     )
     write(
         "chromosomes",
         lengths(a.maftools),
-        ["Length of the chromosomes, GRCh37 (hg19) and GRCh38 (hg38), bases; UCSC cytobands. Facts only."],
+        [
+            "Length of the chromosomes, GRCh37 (hg19) and GRCh38 (hg38), bases.",
+            "Source: UCSC cytobands. Licence: facts; Apache-2.0.",
+        ],
     )
 
 

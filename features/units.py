@@ -2,14 +2,16 @@
 
 The table of units is ``tables/lab_units.csv``. A value is judged alone: it is refused when it cannot be in the unit it
 is said to have, and when it could be in another one, the message names that unit. A unit is declared in a column
-``<name>_unit``, or for a whole column in ``units.yaml`` (``clinical.albumin: g/dL``).
+``<name>_unit``, or for a whole column in ``units.yaml`` (``clinical.albumin: g/dL``). Where none is declared and the
+value can be in one unit only, it is read in that one, and noted; where it can be in two, it is taken for the first, or
+refused, as the table says.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 
 import numpy as np
@@ -86,6 +88,8 @@ class Reading:
         -1 where the cell was ``<x`` and the value is that limit, 1 where it was ``>x``, else 0.
     problems : list of Problem
         What was refused.
+    notes : dict of str to str
+        Per patient id, the unit that was inferred where it is not the first.
 
     Examples
     --------
@@ -96,6 +100,7 @@ class Reading:
     values: pd.Series
     limits: pd.Series
     problems: list[Problem]
+    notes: dict[str, str] = field(default_factory=dict)
 
 
 def spelt(text: object) -> str:
@@ -194,10 +199,10 @@ def read_quantity(
 
     Examples
     --------
-    >>> table = pd.DataFrame({"albumin": [41.0, 4.1, 4.1], "albumin_unit": ["g/L", "g/dL", None]}, index=list("abc"))
+    >>> table = pd.DataFrame({"albumin": [41.0, 4.1, 4.1], "albumin_unit": ["g/L", "g/L", None]}, index=list("abc"))
     >>> got = read_quantity(Cohort.from_tables({"clinical": table}), ["clinical"], "albumin", "clinical")
-    >>> got.values.tolist(), got.problems[0].rows
-    ([41.0, 41.0, nan], (2,))
+    >>> got.values.tolist(), got.problems[0].rows, got.notes
+    ([41.0, nan, 41.0], (1,), {'c': 'albumin has no unit: read as g/dL, the only one it can be in'})
     """
     units = quantity(of or column)
     where, cells = cohort.column(column, tables)
@@ -219,15 +224,19 @@ def read_quantity(
         unclear = silent & (fitting > 1) & (values != 0)
         _note(problems, unclear, where, f"{about} needs its unit; write {units_of(of or column)} in {column}_unit")
         silent &= ~unclear
-    mine[silent] = 0
+    fits = np.array([silent & unit.holds(values) for unit in units])
+    only = (fits.sum(axis=0) == 1) & ~fits[0]
+    mine[silent] = np.where(only, fits.argmax(axis=0), 0)[silent]
+    said = f"{column} has no unit: read as {{}}, the only one it can be in"
+    notes = {cohort.ids[i]: said.format(units[mine[i]].name) for i in np.flatnonzero(only)}
     out = np.full(len(values), np.nan)
     for k, unit in enumerate(units):
         rows = known & (mine == k)
         good = rows & unit.holds(values)
         out[good] = values[good] * unit.factor + unit.offset
         problems += _misfits(values, rows & ~good, int(rows.sum()), unit, units, where, about, column)
-    kept = ~np.isnan(out)
-    return Reading(pd.Series(out, index=cohort.ids), pd.Series(np.where(kept, sides, 0), cohort.ids, "int8"), problems)
+    sides = pd.Series(np.where(np.isnan(out), 0, sides), cohort.ids, "int8")
+    return Reading(pd.Series(out, index=cohort.ids), sides, problems, notes)
 
 
 def _misfits(

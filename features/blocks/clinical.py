@@ -256,6 +256,9 @@ class ClinicalBlock(OmicsBlock):
                 "pack_years": self._value(cohort, "pack_years"),
             }
         )
+        for name in _MEASURED:
+            for i, text in read_quantity(cohort, self.spec.tables, name, "clinical").notes.items():
+                notes.setdefault(i, []).append(text)
         known = values.notna()
         coverage = np.fmax(known[list(_WHO)].mean(axis=1), known.drop(columns=list(_WHO)).mean(axis=1))
         return Measured.of(values, coverage=coverage, notes=notes)

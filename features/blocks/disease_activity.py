@@ -215,6 +215,8 @@ class DiseaseActivityBlock(OmicsBlock):
         for name in _WITH_LIMITS:
             for i in cohort.ids[(limits[name] != 0).to_numpy()]:
                 notes.setdefault(i, []).append(f"{name} was given as a limit: the limit stands for the value")
+        for i, text in (item for reading in activity.read.values() for item in reading.notes.items()):
+            notes.setdefault(i, []).append(text)
         coverage = pd.concat([values[list(f)].notna().mean(axis=1) for f in _FAMILIES], axis=1).max(axis=1)
         return Measured.of(values, coverage=coverage, censored=limits, notes=notes)
 

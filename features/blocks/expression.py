@@ -288,7 +288,7 @@ class ExpressionBlock(OmicsBlock):
         """Drop the genes that do not vary, and keep those that vary most; rows in any order give the same."""
         spread, anyone, first = np.zeros(len(places)), np.zeros(len(table), dtype=bool), 0
         for _, part in column_blocks(table, places):
-            part = np.ascontiguousarray(part.T)
+            part = np.array(part.T, order="C")  # a copy: one patient's row is contiguous already, and sorted below
             anyone |= ~np.isnan(part).all(axis=0)
             part.sort(axis=1)
             known = ~np.isnan(part)

@@ -7,6 +7,7 @@ from faults.judge import CANARY, fates, refused, scored
 
 from theracast.features.blocks import BLOCKS
 from theracast.features.cohort import Cohort
+from theracast.features.units import read_quantity
 
 
 def wide(**columns):
@@ -94,7 +95,6 @@ def test_D14_a_phenotype_under_another_score(predictor):
     ("name", "unit", "value", "other", "fix"),
     [
         ("albumin", "g/L", 4.1, "g/dL", "multiply by 10"),
-        ("albumin", None, 4.1, "g/dL", "multiply by 10"),
         ("albumin", "g/dL", 41.0, "g/L", "divide by 10"),
         ("creatinine", "umol/L", 1.1, "mg/dL", "multiply by 88.42"),
         ("creatinine", "mg/dL", 97.0, "umol/L", "divide by 88.42"),
@@ -117,8 +117,25 @@ def test_D16_the_other_unit_is_named(predictor, name, unit, value, other, fix):
     refused(lambda: predictor.score(column), "THX-D16")
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "read", "unit"),
+    [("albumin", 4.1, 41.0, "g/dL"), ("creatinine", 1.1, 97.262, "mg/dL"), ("glucose", 99.0, 5.495, "mg/dL"),
+     ("neutrophils", 4200.0, 4.2, "/uL"), ("height", 1.7, 170.0, "m")],
+)  # fmt: skip
+def test_D16_without_a_unit_a_value_is_read_in_the_only_one_it_can_be_in(name, value, read, unit):
+    table = wide(**{f"clinical__{name}": [value, np.nan]})
+    assert checked("clinical", table) == []
+    got = read_quantity(Cohort.from_wide(table), ["clinical"], name, "clinical")
+    assert got.values.iloc[0] == pytest.approx(read, rel=1e-3)
+    assert list(got.notes.values()) == [f"{name} has no unit: read as {unit}, the only one it can be in"]
+
+
+def test_D16_without_a_unit_what_fits_none_is_refused():
+    assert [p.rows for p in checked("clinical", wide(clinical__albumin=[8.5, 41.0]))] == [(0,)]
+
+
 def test_D16_the_house_sentence():
-    whole = checked("clinical", wide(clinical__albumin=[3.9, 4.0, 4.1, 4.2, 4.4]))
+    whole = checked("clinical", wide(clinical__albumin=[3.9, 4.0, 4.1, 4.2, 4.4], clinical__albumin_unit="g/L"))
     assert whole[0].what == (
         "block 'clinical': column 'albumin' should be in g/L (10-70); got median 4.1. "
         "If these are g/dL, multiply by 10 or write 'g/dL' in albumin_unit."

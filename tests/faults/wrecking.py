@@ -58,6 +58,7 @@ def good_tables() -> Tables:
             "glucose": 4.5 + 0.2 * step,
             "glucose_unit": "mmol/L",
             "neutrophils": 3.0 + 0.3 * step,
+            "neutrophils_unit": "10^9/L",
             "lymphocytes": 1.0 + 0.1 * step,
             "prior_ici": np.where(step % 3, "none", "CTLA4"),
             "ici_target": "PD1",

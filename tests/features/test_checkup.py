@@ -120,8 +120,9 @@ def test_a_wide_table(tmp_path):
 
 def test_units_may_be_declared_in_the_call(tmp_path):
     (tmp_path / "clinical.csv").write_text("patient_id,albumin\na,4.1\nb,3.6\n")
-    assert run("check", tmp_path).exit_code == 3
+    assert run("check", tmp_path, "--unit", "clinical.albumin=g/L").exit_code == 3
     assert run("check", tmp_path, "--unit", "clinical.albumin=g/dL").exit_code == 0
+    assert run("check", tmp_path).exit_code == 0, "without a unit it can be in one only"
     (tmp_path / "units.yaml").write_text("clinical.albumin: g/dL\n")
     assert run("check", tmp_path).exit_code == 0
     done = run("build", tmp_path, "-o", tmp_path / "m.parquet")

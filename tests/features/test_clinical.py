@@ -132,19 +132,22 @@ def test_words_that_name_no_class_are_no_class():
 
 @pytest.mark.shared
 @pytest.mark.parametrize("name", ["loris_chowell_train_pan", "loris_pradat_pan", "loris_msk2_pan"])
-def test_real_albumin_in_g_per_dl_is_named_and_then_read(shared_data, name):
+def test_real_albumin_in_g_per_dl_is_read_as_such_and_noted(shared_data, name):
     table = pd.read_csv(shared_data / "ici" / name / "clinical.csv", dtype={"patient_id": str})
     table = table[["patient_id", "albumin", "nlr"]]
     block = BLOCKS["clinical"]()
-    silent = block.check(Cohort.from_tables({"clinical": table}))
-    assert [(p.code, p.where, p.rows) for p in silent] == [("THX-D16", "clinical:albumin", ())]
-    assert "should be in g/L (10-70); got median" in silent[0].what
-    assert "If these are g/dL, multiply by 10" in silent[0].what
-    cohort = Cohort.from_tables({"clinical": table}, units={"clinical.albumin": "g/dL"})
-    assert block.check(cohort) == []
-    got = block.fit(cohort).measure(cohort).values
-    np.testing.assert_allclose(got["albumin"], table["albumin"].to_numpy() * 10.0)
-    np.testing.assert_allclose(got["nlr"], table["nlr"].to_numpy())
+    wrong = block.check(Cohort.from_tables({"clinical": table}, units={"clinical.albumin": "g/L"}))
+    assert [(p.code, p.where, p.rows) for p in wrong] == [("THX-D16", "clinical:albumin", ())]
+    assert "should be in g/L (10-70); got median" in wrong[0].what
+    assert "If these are g/dL, multiply by 10" in wrong[0].what
+    silent = Cohort.from_tables({"clinical": table})
+    for cohort in (silent, Cohort.from_tables({"clinical": table}, units={"clinical.albumin": "g/dL"})):
+        assert block.check(cohort) == []
+        measured = block.fit(cohort).measure(cohort)
+        np.testing.assert_allclose(measured.values["albumin"], table["albumin"].to_numpy() * 10.0)
+        np.testing.assert_allclose(measured.values["nlr"], table["nlr"].to_numpy())
+        noted = {i for i, lines in measured.notes.items() if any("read as g/dL" in line for line in lines)}
+        assert noted == (set(table["patient_id"]) if cohort is silent else set())
 
 
 def test_values_that_the_training_cohort_never_had_do_not_move_the_model():
