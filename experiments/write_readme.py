@@ -42,7 +42,7 @@ def bench_rows(file: Path) -> pd.DataFrame:
     peer = found["peer"].str.split(":").str[0] + " " + found["peer_version"].astype(str)
     columns = {"job": found["job"], "size": found["size"].str.split(" \\(").str[0], "ours, s": found["ours_s"]}
     columns |= {"peer": peer, "peer, s": found["peer_s"], "ratio": found["ratio"], "goal": found["goal"]}
-    return pd.DataFrame(columns).map(lambda v: f"{v:.3g}" if isinstance(v, float) else v)
+    return pd.DataFrame(columns).map(lambda v: "" if v != v else f"{v:.3g}" if isinstance(v, float) else v)
 
 
 def block_rows() -> pd.DataFrame:
