@@ -22,7 +22,7 @@ PLACES = {
     **{
         n: (t[:, :2], t[::-1, :2])
         for n, t in TABLES.items()
-        if t.shape[1] > 1 and np.abs(t[:, :2]).max(initial=0) < 1e9
+        if len(t) and t.shape[1] > 1 and np.abs(t[:, :2]).max(initial=0) < 1e9
     },
     "plain": (places(40), places(50, 1)),
     "no queries": (places(0), places(5, 1)),

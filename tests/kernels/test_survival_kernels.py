@@ -15,10 +15,12 @@ def cohort(n, levels=5, share=0.6, seed=7):
 
 
 def drawn(table):
-    """A cohort whose times are the grid's numbers; the kernel is given sorted times without NaN."""
-    times = np.sort(np.abs(table[~np.isnan(table)]))[::-1]
+    """A cohort whose times are the grid's numbers; the kernel is given them sorted, as `cohort` does, without NaN."""
+    times = np.abs(table[~np.isnan(table)])
+    events = np.arange(times.size) % 3 > 0
+    order = np.lexsort((events, -times))
     scores = np.random.default_rng(7).integers(1, max(times.size // 2, 1) + 1, (3, times.size))
-    return scores, times, np.arange(times.size) % 3 > 0
+    return scores, times[order], events[order]
 
 
 GRID = {name: drawn(table) for name, table in TABLES.items()} | {

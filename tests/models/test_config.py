@@ -94,10 +94,12 @@ def test_data_digests_follow_the_files():
     assert sorted(data_digests(e)) == ["liu2019_mel", "riaz2017_mel"]
 
 
-@pytest.mark.parametrize(
-    "file", sorted(p.name for p in (Path(__file__).parents[2] / "experiments").glob("*.yaml")) or ["(none yet)"]
-)
+def experiments():
+    """Those of an indication; the others say a kind, and experiments/multiomics.py reads them."""
+    folder = Path(__file__).parents[2] / "experiments"
+    return sorted(p.name for p in folder.glob("*.yaml") if "\nkind:" not in p.read_text())
+
+
+@pytest.mark.parametrize("file", experiments())
 def test_the_experiments_of_the_repository_are_valid(file):
-    if file == "(none yet)":
-        pytest.skip("no experiments yet")
     Experiment.from_yaml(Path(__file__).parents[2] / "experiments" / file)
