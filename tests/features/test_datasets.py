@@ -140,9 +140,9 @@ def test_tables_name_source_licence_and_command():
     assert len(files) > 10
     for file in files:
         header = " ".join(x for x in file.read_text().splitlines() if x.startswith("#"))
-        words = ("Source", "icence", "ommand")
-        for word in ("COMPASS commit 15feee94", "MIT", "Command:") if file.stem == "immune_sets" else words:
-            assert word in header, (file.name, word)
+        words = ("source", "licence", "command")
+        for word in ("compass commit 15feee94", "mit", "command:") if file.stem == "immune_sets" else words:
+            assert word in header.lower(), (file.name, word)
 
 
 def test_a_set_has_one_scale_and_reproduces_what_was_published():
