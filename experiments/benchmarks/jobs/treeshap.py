@@ -146,7 +146,7 @@ def built(booster: xgb.Booster, X: np.ndarray, run: Callable[[TreeTables, np.nda
 def jobs() -> dict[str, Callable[[], list[dict]]]:
     """Return the jobs of this family."""
     return {
-        "treeshap": beside_xgboost,
+        "treeshap_xgboost": beside_xgboost,
         "treeshap_shap": beside_shap,
         "treeshap_fast": beside_fasttreeshap,
         "treeshap_woodelf": beside_woodelf,
