@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from theracast.errors import DataError, UsageError
 from theracast.kernels.diversity import branch_totals, overlaps
+
+#: Distances that are finished at a time: 1 MB, which stays in the cache.
+_AT_HAND = 131_072
 
 
 @dataclass(frozen=True)
@@ -130,8 +134,7 @@ def bray_curtis(table: pd.DataFrame) -> pd.DataFrame:
     >>> float(bray_curtis(table).loc["s1", "s2"])
     0.5
     """
-    differ, both = _compared(_counts(_read(table)))
-    return _square(_share(differ, both), table)
+    return _square(_differences(_counts(_read(table)), "totals"), table)
 
 
 def unifrac(table: pd.DataFrame, tree: Tree, weighted: bool = False, normalized: bool = False) -> pd.DataFrame:
@@ -175,13 +178,12 @@ def unifrac(table: pd.DataFrame, tree: Tree, weighted: bool = False, normalized:
     if weighted:
         depth = values.sum(axis=1, keepdims=True)
         shares = values / np.where(depth > 0, depth, 1)
-        differ, both = _compared(_branches(shares, table, tree) * tree.lengths)
-        return _square(_share(differ, both) if normalized else differ, table)
+        lengths = _branches(shares, table, tree) * tree.lengths
+        return _square(_differences(lengths, "totals" if normalized else "one"), table)
     present = _branches(values > 0, table, tree)
     np.minimum(present, 1, out=present)
     present *= tree.lengths
-    differ, both = _compared(present)
-    return _square(_share(2 * differ, both + differ), table)
+    return _square(_differences(present, "union"), table)
 
 
 def faith_pd(table: pd.DataFrame, tree: Tree) -> pd.Series:
@@ -258,19 +260,24 @@ def _counts(values: np.ndarray) -> np.ndarray:
     return counts if (counts == values).all() else values
 
 
-def _compared(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Sum of the differences, and sum of the totals, of every pair of rows."""
-    shared = overlaps(values)
-    own = shared.diagonal()
-    both = own[:, None] + own
-    shared *= -2
-    shared += both
-    return shared, both
+def _differences(values: np.ndarray, over: Literal["one", "totals", "union"]) -> np.ndarray:
+    """Sum of the differences of every pair of rows: as it is, over both totals, or over what either row has.
 
-
-def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """0 where there is nothing to share."""
-    return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
+    In place, some rows at a time: fresh memory of the size of the result costs as much as the sums.
+    """
+    out = overlaps(values)
+    own = out.diagonal().copy()
+    step = max(1, _AT_HAND // max(len(out), 1))
+    for begin in range(0, len(out), step):
+        part, both = out[begin : begin + step], own[begin : begin + step, None] + own
+        part *= -2
+        part += both
+        if over == "union":
+            both += part
+            part *= 2
+        if over != "one":
+            np.divide(part, both, out=part, where=both > 0)  # 0 where there is nothing to share
+    return out
 
 
 def _square(distance: np.ndarray, table: pd.DataFrame) -> pd.DataFrame:
