@@ -170,7 +170,10 @@ def shap_values(
            [ 0.5,  2.5]])
     """
     out = np.empty((values.shape[0], bias.size, values.shape[1] + 1))
-    for block in prange((values.shape[0] + _BLOCK - 1) // _BLOCK):
-        here = slice(block * _BLOCK, min((block + 1) * _BLOCK, values.shape[0]))
+    # few rows in four blocks, so that no thread has nothing to do
+    quarter = (values.shape[0] + 4 * _LANES - 1) // (4 * _LANES) * _LANES
+    size = max(_LANES, min(_BLOCK, quarter))
+    for block in prange((values.shape[0] + size - 1) // size):
+        here = slice(block * size, min((block + 1) * size, values.shape[0]))
         _share(values[here], columns, code, number, bias, out[here])
     return out
