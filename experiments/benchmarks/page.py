@@ -27,7 +27,9 @@ WHY: dict[str, str] = {
     "dosages": "Making a float64 of a byte takes longer than reading it, and the check that no dosage is above 2 is a "
     "read of its own: three passes.",
     "auc bootstrap": "A draw of scikit-learn hardly costs more for more patients, ours does. Promised was n = 1,000.",
-    "treeshap": "Rows go in blocks of 128 per thread: a few hundred leave one of two threads idle. Promised was 1,000.",
+    "treeshap": f"{_FEW}. Promised was 1,000 rows.",
+    "IPCW Brier": f"{_FEW}.",
+    "Bray-Curtis": f"{_FEW}.",
     "treeshap_fast": "This peer takes less than half of xgboost's time; promised was a ratio beside xgboost and shap.",
     "treeshap_pairs_woodelf": "Within the spread of the pairs.",
     "cross-K": f"{_FEW}.",
