@@ -28,7 +28,7 @@ WHY: dict[str, str] = {
     "read of its own: three passes.",
     "auc bootstrap": "A draw of scikit-learn hardly costs more for more patients, ours does. Promised was n = 1,000.",
     "treeshap": f"{_FEW}. Promised was 1,000 rows.",
-    "IPCW Brier": f"{_FEW}.",
+    "IPCW Brier": "Its weights are a Kaplan-Meier curve, which takes most of the time, as above.",
     "Bray-Curtis": f"{_FEW}.",
     "treeshap_fast": "This peer takes less than half of xgboost's time; promised was a ratio beside xgboost and shap.",
     "treeshap_pairs_woodelf": "Within the spread of the pairs.",
