@@ -85,8 +85,8 @@ class BlockSpec:
 
     Examples
     --------
-    >>> BlockSpec("mutations", "burden", ("mutations",), (), (Feature("tmb", "mut/Mb", ""),)).names
-    ('mutations__tmb',)
+    >>> BlockSpec("mutations", "burden", ("mutations",), (), (Feature("tmb", "mut/Mb", ""),)).features[0].unit
+    'mut/Mb'
     """
 
     name: str
@@ -94,19 +94,3 @@ class BlockSpec:
     tables: tuple[str, ...]
     inputs: tuple[Column, ...]
     features: tuple[Feature, ...]
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Feature names as they stand in a matrix.
-
-        Returns
-        -------
-        tuple of str
-            ``<block>__<feature>``.
-
-        Examples
-        --------
-        >>> BlockSpec("b", "", (), (), (Feature("f", "", ""),)).names
-        ('b__f',)
-        """
-        return tuple(f"{self.name}__{f.name}" for f in self.features)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
@@ -9,7 +11,7 @@ from theracast.checks import UNKNOWN, Problem
 from theracast.features.base import Measured, OmicsBlock
 from theracast.features.cohort import Cohort
 from theracast.features.spec import BlockSpec, Column, Feature
-from theracast.features.units import read_quantity, units_of
+from theracast.features.units import Reading, read_quantity, units_of
 
 _SEX = {"m": 1.0, "male": 1.0, "man": 1.0, "f": 0.0, "female": 0.0, "woman": 0.0}
 _UNKNOWN = UNKNOWN | {"u"}
@@ -167,9 +169,9 @@ class ClinicalBlock(OmicsBlock):
         ):
             if rows.any():
                 found.append(Problem("THX-D16", where, f"should {should}", tuple(int(i) for i in np.flatnonzero(rows))))
-        for name in _MEASURED:
-            found += read_quantity(cohort, self.spec.tables, name, "clinical").problems
-        nlr, made = self._ratio(cohort)
+        readings = self._readings(cohort)
+        found += [problem for reading in readings.values() for problem in reading.problems]
+        nlr, made = _ratio({name: reading.values for name, reading in readings.items()})
         apart = ((nlr - made).abs() > _NLR_TOLERANCE * made).to_numpy()
         if apart.any():
             where, _ = cohort.column("nlr", self.spec.tables)
@@ -234,8 +236,11 @@ class ClinicalBlock(OmicsBlock):
         prior = self._named(cohort, "prior_ici", f"{_ICI}|{_NO_ICI}", notes)
         target = self._named(cohort, "ici_target", _TARGET, notes)
         ctla4_only = target.str.contains(r"ctla-?4") & ~target.str.contains("pd")
-        nlr, made = self._ratio(cohort)
-        bmi, weight, height = (self._value(cohort, name) for name in ("bmi", "weight", "height"))
+        readings = self._readings(cohort)
+        for i, text in (item for reading in readings.values() for item in reading.notes.items()):
+            notes.setdefault(i, []).append(text)
+        read = {name: reading.values for name, reading in readings.items()}
+        nlr, made = _ratio(read)
         values = pd.DataFrame(
             {
                 "age": self.numbers(cohort, "age").clip(upper=90),  # older patients are re-identifiable: pooled at 90
@@ -246,31 +251,22 @@ class ClinicalBlock(OmicsBlock):
                 "prior_ici": (~prior.str.contains(_NO_ICI)).astype(float).mask(prior.isin(_UNKNOWN)),
                 "prior_treatment": self._coded(cohort, "prior_treatment", _YES, notes),
                 "anti_ctla4_only": ctla4_only.astype(float).mask(target.isin(_UNKNOWN)),
-                "albumin": self._value(cohort, "albumin"),
-                "creatinine": self._value(cohort, "creatinine"),
-                "glucose": self._value(cohort, "glucose"),
+                "albumin": read["albumin"],
+                "creatinine": read["creatinine"],
+                "glucose": read["glucose"],
                 "nlr": nlr.fillna(made),
-                "prior_lines": self._value(cohort, "prior_lines"),
-                "bmi": bmi.fillna(weight / (height / 100.0) ** 2),
+                "prior_lines": read["prior_lines"],
+                "bmi": read["bmi"].fillna(read["weight"] / (read["height"] / 100.0) ** 2),
                 "smoking": self._coded(cohort, "smoking_status", _SMOKING, notes),
-                "pack_years": self._value(cohort, "pack_years"),
+                "pack_years": read["pack_years"],
             }
         )
-        for name in _MEASURED:
-            for i, text in read_quantity(cohort, self.spec.tables, name, "clinical").notes.items():
-                notes.setdefault(i, []).append(text)
         known = values.notna()
         coverage = np.fmax(known[list(_WHO)].mean(axis=1), known.drop(columns=list(_WHO)).mean(axis=1))
         return Measured.of(values, coverage=coverage, notes=notes)
 
-    def _value(self, cohort: Cohort, name: str) -> pd.Series:
-        return read_quantity(cohort, self.spec.tables, name, "clinical").values
-
-    def _ratio(self, cohort: Cohort) -> tuple[pd.Series, pd.Series]:
-        """Neutrophils over lymphocytes, as given and as made from the counts; no lymphocytes, no ratio."""
-        lymphocytes = self._value(cohort, "lymphocytes")
-        made = self._value(cohort, "neutrophils") / lymphocytes.where(lymphocytes > 0)
-        return self._value(cohort, "nlr"), made
+    def _readings(self, cohort: Cohort) -> dict[str, Reading]:
+        return {name: read_quantity(cohort, self.spec.tables, name, "clinical") for name in _MEASURED}
 
     def _named(self, cohort: Cohort, name: str, pattern: str, notes: dict[str, list[str]]) -> pd.Series:
         """Read words that name a drug class; others become unknown, with a note."""
@@ -285,3 +281,9 @@ class ClinicalBlock(OmicsBlock):
         for i in words.index[~words.isin([*codes, *_UNKNOWN])]:
             notes.setdefault(i, []).append(_ODD.format(name))
         return words.map(codes).astype(float)
+
+
+def _ratio(read: Mapping[str, pd.Series]) -> tuple[pd.Series, pd.Series]:
+    """Neutrophils over lymphocytes, as given and as made from the counts; no lymphocytes, no ratio."""
+    lymphocytes = read["lymphocytes"]
+    return read["nlr"], read["neutrophils"] / lymphocytes.where(lymphocytes > 0)

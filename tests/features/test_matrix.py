@@ -35,7 +35,7 @@ def assembler(cohort):
 
 def test_columns_and_masks(assembler, cohort):
     matrix = assembler.matrix(cohort)
-    names = [n for b in ("clinical", "pathology", "mutations", "signatures") for n in BLOCKS[b].spec.names]
+    names = [n for b in ("clinical", "pathology", "mutations", "signatures") for n in BLOCKS[b]().names]
     assert matrix.values.columns.tolist() == assembler.get_feature_names_out().tolist() == names
     assert list(matrix.lineage) == names
     assert matrix.proxy.columns.tolist() == names
