@@ -54,7 +54,7 @@ def kaplan_meier(time: ArrayLike, event: ArrayLike) -> pd.DataFrame:
     return pd.DataFrame(columns, index=pd.Index(times[order[begins]], name="time"))
 
 
-def concordance(time: ArrayLike, event: ArrayLike, risk: ArrayLike) -> float:
+def concordance(time: ArrayLike, event: ArrayLike, risk: ArrayLike, strata: ArrayLike | None = None) -> float:
     """Harrell's C: the chance that of two patients the one with the higher risk has the event first.
 
     Ties in risk count half. Pairs of which nobody knows who went first are left out, as are events at one time; an
@@ -66,6 +66,8 @@ def concordance(time: ArrayLike, event: ArrayLike, risk: ArrayLike) -> float:
         See the head of this module.
     risk : array-like of shape (n_patients,)
         Higher means an earlier event; in any unit.
+    strata : array-like of shape (n_patients,), optional
+        Only patients of one stratum are compared, such as those of one tumour type.
 
     Returns
     -------
@@ -83,12 +85,14 @@ def concordance(time: ArrayLike, event: ArrayLike, risk: ArrayLike) -> float:
     0.8333333333333334
     """
     times, happened, risks = _read(time, event, risk)
-    order = np.concatenate([np.flatnonzero(happened == 0), np.flatnonzero(happened == 1)])
-    order = order[_ascending(-times[order])[0]]
-    by_risk, fresh = _ascending(risks)
-    ranks = np.empty(risks.size, np.int64)
-    ranks[by_risk] = np.cumsum(fresh)
-    right, tied, pairs = concordance_counts(ranks[None, order], times[order], happened[order] == 1)[0]
+    if strata is None:
+        right, tied, pairs = _counts(times, happened, risks)
+    else:
+        among = np.asarray(strata)
+        if among.shape != times.shape:
+            raise DataError("unequal lengths", where="time, strata", got=f"{times.size}, {among.size}")
+        groups = [among == s for s in np.unique(among)]
+        right, tied, pairs = sum((_counts(times[g], happened[g], risks[g]) for g in groups), np.zeros(3, np.int64))
     return float((right + tied / 2) / pairs) if pairs else float("nan")
 
 
@@ -139,6 +143,16 @@ def brier_ipcw(time: ArrayLike, event: ArrayLike, survival: ArrayLike, horizon: 
         return float("nan")
     lost = np.where(gone, alive**2 / before, 0.0) + np.where(beyond, (1 - alive) ** 2 / (late if late > 0 else 1), 0.0)
     return float(lost.mean())
+
+
+def _counts(times: np.ndarray, happened: np.ndarray, risks: np.ndarray) -> np.ndarray:
+    """Concordant, tied and comparable pairs."""
+    order = np.concatenate([np.flatnonzero(happened == 0), np.flatnonzero(happened == 1)])
+    order = order[_ascending(-times[order])[0]]
+    by_risk, fresh = _ascending(risks)
+    ranks = np.empty(risks.size, np.int64)
+    ranks[by_risk] = np.cumsum(fresh)
+    return concordance_counts(ranks[None, order], times[order], happened[order] == 1)[0]
 
 
 def _ascending(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
