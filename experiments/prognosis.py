@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 import yaml
 from prognosis_page import draw
+from scipy.special import logit
 from sklearn.metrics import roc_auc_score
 
 from theracast.features.assembler import FeatureAssembler
@@ -26,6 +27,7 @@ from theracast.features.spec import Feature
 from theracast.models.effects import odds_effects
 from theracast.models.metrics import auc
 from theracast.models.prognosis import COMMON, Followed, prognostic_effects, propensity
+from theracast.models.published.loris import LORIS_PAN
 from theracast.models.survival import concordance
 
 HERE = Path(__file__).parent
@@ -151,24 +153,37 @@ def middle(values: pd.Series) -> str:
 
 
 def scores(parts: list[Followed], untreated: Followed, settings: dict[str, Any]) -> pd.DataFrame:
-    """Fit scores to response, and ask how much of each is prognosis: on unseen treated and on untreated patients."""
+    """Ask of each score how much of it is prognosis: on treated patients whom it never saw, and on untreated ones."""
     train, test = parts
-    rows = []
+    names = (settings["treated"][1], settings["untreated"])
+    pairs = {"LORIS, as published": [published(n, g) for n, g in zip(names, (test, untreated), strict=True)]}
+    pairs["LORIS, alive after 3 months"] = [g.landmark(3) for g in pairs["LORIS, as published"]]
     for name, columns in settings["scores"].items():
         weights = odds_effects(train.features[columns], train.response, train.strata)["log_ratio"]
-        groups = [replace(g, features=(g.features[columns] @ weights).to_frame("score")) for g in (test, untreated)]
-        found = prognostic_effects(*groups).loc["score"]
-        rows.append(
-            {
-                "score": name,
-                "AUC for response": str(auc(test.response, groups[0].features["score"])),
-                **{f"HR, {g}": ratio(found, g) for g in ("treated", "untreated", "interaction")},
-                **{f"C, {n}": agreement(g, settings) for n, g in zip(("treated", "untreated"), groups, strict=True)},
-                "share that is prognosis": share(found),
-                "verdict": found["verdict"],
-            }
-        )
-    return pd.DataFrame(rows)
+        pairs[name] = [
+            replace(g, features=(g.features[columns] @ weights).to_frame("score")) for g in (test, untreated)
+        ]
+    return pd.DataFrame([score_row(name, *pair, settings) for name, pair in pairs.items()])
+
+
+def published(name: str, group: Followed) -> Followed:
+    """Score a group by LORIS's own weights, in log-odds."""
+    score = logit(LORIS_PAN.measure(load_cohort(name))).rename("score")
+    return replace(group, features=score.loc[group.features.index].to_frame())
+
+
+def score_row(name: str, treated: Followed, untreated: Followed, settings: dict[str, Any]) -> dict[str, str]:
+    """Write what one score does in both groups."""
+    found = prognostic_effects(treated, untreated).loc["score"]
+    return {
+        "score": name,
+        "AUC for response": str(auc(treated.response, treated.features["score"])),
+        **{f"HR, {g}": ratio(found, g) for g in ("treated", "untreated", "interaction")},
+        "C, treated": agreement(treated, settings),
+        "C, untreated": agreement(untreated, settings),
+        "share that is prognosis": share(found),
+        "verdict": found["verdict"],
+    }
 
 
 def ratio(row: pd.Series, name: str) -> str:

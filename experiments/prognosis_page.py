@@ -130,8 +130,9 @@ def prognosis_part(folder: Path = HERE) -> str:
             "Cox regression, each feature given the others, stratified by tumour type; interaction: hazard ratio on "
             "the drug over the one without. The same among other patients (interaction; * corrected p < .05):",
             markdown(sensitivity_rows(again)),
-            "Scores fitted to response (chowell_train), per SD, on unseen treated patients (chowell_test) and on the "
-            "untreated; C within tumour types; the share is the effect without the drug over the effect on it:",
+            "LORIS, and scores of its features fitted to response here (both on chowell_train), per SD, on unseen "
+            "treated patients (chowell_test) and on the untreated; C within tumour types; the share is the effect "
+            "without the drug over the effect on it, in log hazard ratios:",
             markdown(scores),
             "Before treatment, the groups differ:",
             markdown(overlap),

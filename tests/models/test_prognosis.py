@@ -315,6 +315,8 @@ def test_a_clinical_score_is_prognosis_too():
     assert without["without TMB"] > on["without TMB"] - 0.02 > 0.6
     assert without["TMB alone"] < 0.5 < on["TMB alone"]
     assert scores["verdict"]["TMB alone"] == PREDICTIVE
+    assert scores["verdict"]["LORIS, as published"] == STRONGER
+    assert without["LORIS, as published"] > 0.57
 
 
 def test_the_page_holds_every_table(monkeypatch):
