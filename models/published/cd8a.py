@@ -15,7 +15,7 @@ def measure(cohort: Cohort) -> pd.Series:
     Parameters
     ----------
     cohort : Cohort
-        With ``expression``, else the published set mean ``CD8Tcell_sc``, which is that of CD8A and CD8B.
+        With the published set mean ``CD8Tcell_sc``, which is that of CD8A and CD8B, else ``expression``.
 
     Returns
     -------
@@ -27,13 +27,13 @@ def measure(cohort: Cohort) -> pd.Series:
     >>> measure(Cohort.from_tables({"expression": pd.DataFrame({"CD8A": [3.5]}, index=["p"])})).tolist()
     [3.5]
     """
-    return gene_levels(cohort, ["CD8A"])["CD8A"].fillna(set_level(cohort, "CD8Tcell_sc"))
+    return set_level(cohort, "CD8Tcell_sc").fillna(gene_levels(cohort, ["CD8A"])["CD8A"])
 
 
 CD8A = PublishedScore(
     name="cd8a",
     title="CD8A expression",
-    about="One gene; the published mean of CD8A and CD8B where no genes are known.",
+    about="One gene; the published mean of CD8A and CD8B where there is one.",
     reference="10.1038/nature13954",
     needs=("expression:CD8A", "signatures:CD8Tcell_sc"),
     measure=measure,

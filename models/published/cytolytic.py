@@ -19,8 +19,8 @@ def measure(cohort: Cohort) -> pd.Series:
     Parameters
     ----------
     cohort : Cohort
-        With ``expression``, else the published set mean ``CytoxAct_Rooney``. That is a mean of log2(TPM+1), so its
-        offset is 1, not 0.01: the two differ where one of the genes is near zero.
+        With the published set mean ``CytoxAct_Rooney``, else ``expression``. The first is a mean of log2(TPM+1), so
+        its offset is 1, not 0.01: the two differ where one of the genes is near zero.
 
     Returns
     -------
@@ -35,13 +35,13 @@ def measure(cohort: Cohort) -> pd.Series:
     """
     tpm = np.exp2(gene_levels(cohort, _GENES)) - 1
     measured = np.exp(np.log(tpm.clip(lower=0) + _OFFSET).mean(axis=1, skipna=False))
-    return measured.fillna(np.exp2(set_level(cohort, "CytoxAct_Rooney")) - 1)
+    return (np.exp2(set_level(cohort, "CytoxAct_Rooney")) - 1).fillna(measured)
 
 
 CYTOLYTIC = PublishedScore(
     name="cytolytic",
     title="Cytolytic activity (CYT)",
-    about="Geometric mean of GZMA and PRF1; from the published set mean where no genes are known.",
+    about="Geometric mean of GZMA and PRF1; from the published set mean where there is one.",
     reference="10.1016/j.cell.2014.12.033",
     needs=("expression:GZMA", "expression:PRF1", "signatures:CytoxAct_Rooney"),
     measure=measure,

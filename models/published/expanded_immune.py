@@ -21,7 +21,7 @@ def measure(cohort: Cohort) -> pd.Series:
     Parameters
     ----------
     cohort : Cohort
-        With ``expression``, else the published set means ``Ayers_IFNg18`` and ``Reference_NanoString09``.
+        With the published set means ``Ayers_IFNg18`` and ``Reference_NanoString09``, else ``expression``.
 
     Returns
     -------
@@ -35,7 +35,7 @@ def measure(cohort: Cohort) -> pd.Series:
     34
     """
     immune, base = (mean_known(gene_levels(cohort, set_members(s)), _LEAST) for s in (_SET, HOUSEKEEPING))
-    return (immune - base).fillna(set_level(cohort, _SET) - set_level(cohort, HOUSEKEEPING))
+    return (set_level(cohort, _SET) - set_level(cohort, HOUSEKEEPING)).fillna(immune - base)
 
 
 EXPANDED_IMMUNE = PublishedScore(

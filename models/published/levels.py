@@ -1,4 +1,8 @@
-"""Levels of genes, and means of gene sets, as published scores read them: log2(TPM+1), one patient at a time."""
+"""Levels of genes, and means of gene sets, as published scores read them: log2(TPM+1), one patient at a time.
+
+A patient with a published set mean is read from it, as the blocks read it, and from genes otherwise. The other way
+round would put more patients of one cohort (IMvigor210, Ravi, Riaz, Snyder) on two sources, and judge a score by that.
+"""
 
 from __future__ import annotations
 

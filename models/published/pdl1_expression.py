@@ -15,7 +15,7 @@ def measure(cohort: Cohort) -> pd.Series:
     Parameters
     ----------
     cohort : Cohort
-        With ``expression``, else the published set mean ``Target_marker_PDL1``, which is CD274 alone.
+        With the published set mean ``Target_marker_PDL1``, which is CD274 alone, else ``expression``.
 
     Returns
     -------
@@ -27,7 +27,7 @@ def measure(cohort: Cohort) -> pd.Series:
     >>> measure(Cohort.from_tables({"expression": pd.DataFrame({"CD274": [1.5]}, index=["p"])})).tolist()
     [1.5]
     """
-    return gene_levels(cohort, ["CD274"])["CD274"].fillna(set_level(cohort, "Target_marker_PDL1"))
+    return set_level(cohort, "Target_marker_PDL1").fillna(gene_levels(cohort, ["CD274"])["CD274"])
 
 
 PDL1_EXPRESSION = PublishedScore(
