@@ -13,6 +13,7 @@ import yaml
 from theracast.errors import UsageError
 from theracast.features.cohort import Cohort
 from theracast.features.readers import read_cohort
+from theracast.features.sources import data_folder
 from theracast.registry import Registry
 
 _DATA = Path(str(files("theracast.features.data")))
@@ -63,7 +64,7 @@ def dataset_card(name: str) -> dict[str, Any]:
     Raises
     ------
     UsageError
-        The cohort is unknown, or is not a bundled one and has no card.
+        The cohort is unknown, or is neither bundled nor fetched and has no card.
 
     Examples
     --------
@@ -77,13 +78,14 @@ def dataset_card(name: str) -> dict[str, Any]:
 
 
 def dataset_path(name: str) -> Path:
-    """Find the folder of a cohort: a bundled one, one of your own, or one in ``$THERACAST_DATA/ici``.
+    """Find the folder of a cohort: a bundled one, one of your own, or one that was fetched.
 
     Parameters
     ----------
     name : str
         Looked for in this order: a name in `datasets`; the path of an existing folder; the name of a folder in
-        ``$THERACAST_DATA/ici`` (``../shared/data`` when the variable is not set).
+        ``$THERACAST_DATA/ici``, or, when the variable is not set, in ``../shared/data/ici`` and in the cache to
+        which `theracast.features.fetch.fetch` writes.
 
     Returns
     -------
@@ -134,5 +136,6 @@ def _bundled() -> dict[str, Path]:
 
 
 def _outside() -> dict[str, Path]:
-    folder = Path(os.environ.get("THERACAST_DATA", "../shared/data")) / "ici"
-    return {f.parent.name: f.parent for f in sorted(folder.glob("*/clinical.csv"))}
+    places = [data_folder()] if os.environ.get("THERACAST_DATA") else [data_folder(), Path("../shared/data")]
+    found = (f.parent for place in places for f in sorted((place / "ici").glob("[!.]*/clinical.csv")))
+    return {folder.name: folder for folder in found}

@@ -12,6 +12,7 @@ from rich.markup import escape
 
 import theracast
 from theracast.errors import TheracastError, UsageError
+from theracast.predict.cli_datasets import app as datasets
 from theracast.predict.cli_features import blocks, build, check
 from theracast.predict.console import CohortArgument, Units, cohort_named, err, out, show, steps
 
@@ -80,14 +81,6 @@ def indications(name: Annotated[str | None, typer.Argument(help="One indication,
     for field, held in vars(INDICATIONS[name]).items():
         value = escape(", ".join(held) if isinstance(held, tuple) else str(held))
         out.print(f"[bold]{field.replace('_', ' ')}[/]: {value}")
-
-
-@app.command()
-def datasets() -> None:
-    """List the real cohorts that ship with the package."""
-    from theracast.features.datasets import datasets as bundled
-
-    show(bundled(), "Data sets")
 
 
 @app.command()
@@ -185,6 +178,7 @@ def models(tracking: Tracking = None) -> None:
 
 for verb in (blocks, check, build):
     app.command()(verb)
+app.add_typer(datasets, name="datasets")
 
 
 @app.callback(invoke_without_command=True)
