@@ -8,8 +8,10 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pandas as pd
+import pooch
 import pytest
 import yaml
 from files_served import listing, serving, source
@@ -133,13 +135,23 @@ def test_other_bytes_are_refused_with_both_digests_and_deleted(bring, server, wr
     assert server.sent < 3 * len(BYTES) + server.chunk * 20, "no server fills the disk"
 
 
+def test_a_server_that_has_less_than_was_kept(bring, server, tmp_path):
+    part = tmp_path / "sources" / "thing" / "a.bin.part"
+    part.parent.mkdir(parents=True)
+    part.write_bytes(BYTES[:1000])
+    server.files[PATH] = BYTES[:10]
+    with pytest.raises(SetupError, match=r"THX-S05.*, 10 bytes; deleted"):
+        bring()
+    assert [start for _, start in server.log][:2] == [1000, 0]
+    assert kept(tmp_path) == []
+
+
 def test_not_found_is_said_at_once(bring, server, tmp_path):
     server.files = {}
     with pytest.raises(SetupError, match=r"THX-S04.*does not give the file.*HTTP 404") as refused:
         bring()
     assert len(server.log) == 1
-    assert refused.value.exit_code == 5
-    assert kept(tmp_path) == []
+    assert (refused.value.exit_code, kept(tmp_path)) == (5, [])
 
 
 def test_a_server_in_trouble_is_asked_again(bring, server, tmp_path):
@@ -210,9 +222,8 @@ def test_killed_and_called_again(server, thing, tmp_path):
     assert not part.exists()
 
 
-def test_a_full_disk(bring, monkeypatch, tmp_path):
-    usage = module.shutil.disk_usage(tmp_path)
-    monkeypatch.setattr("shutil.disk_usage", lambda place: usage._replace(free=1000))
+def test_a_full_disk(bring, monkeypatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda place: SimpleNamespace(free=1000))
     with pytest.raises(SetupError, match=r"THX-S03.*No space left on device.*512000 bytes"):
         bring()
 
@@ -273,7 +284,8 @@ def test_a_file_without_a_digest_is_refused():
 
 
 @pytest.mark.parametrize("trouble", ["gone", 404, "bytes"])
-def test_no_password_is_printed(trouble, bring, server, capsys, caplog):
+def test_no_password_is_printed(trouble, bring, server, capsys, caplog, monkeypatch):
+    monkeypatch.setattr(pooch.get_logger(), "handlers", [caplog.handler])
     if trouble == "bytes":
         server.files[PATH] = b"x"
     elif trouble == 404:
