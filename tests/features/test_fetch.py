@@ -10,7 +10,6 @@ import time
 from dataclasses import replace
 from types import SimpleNamespace
 
-import pandas as pd
 import pooch
 import pytest
 import yaml
@@ -18,10 +17,9 @@ from files_served import listing, serving, source
 
 from theracast.errors import SetupError, UsageError
 from theracast.features import fetch as module
-from theracast.features.datasets import dataset_card, load_cohort
 from theracast.features.downloader import CHUNK
 from theracast.features.fetch import fetch
-from theracast.features.sources import RemoteFile, data_folder, public_sources, shown
+from theracast.features.sources import RemoteFile, public_sources, shown
 
 SOURCES = public_sources()
 BYTES = bytes(range(256)) * 2000
@@ -311,77 +309,6 @@ def test_a_mirror_is_a_url(bring):
     with pytest.raises(UsageError, match="a mirror is a URL"):
         bring(mirror="ftp://me:secret@host")
     assert shown("ftp://me:secret@host?token=1") == "ftp://***@host?***"
-
-
-# ---------------------------------------------------------------- cohorts
-
-
-@pytest.fixture
-def made(server, tmp_path, monkeypatch):
-    """A source whose converter counts how often it was asked."""
-    asked = []
-
-    def convert(files, cohort, parts):
-        asked.append(cohort)
-        assert parts == ("sheet",)
-        return {"clinical": pd.DataFrame({"patient_id": ["a", "b"], "response": ["R", "NR"]})}
-
-    monkeypatch.setitem(module.CONVERTERS, "counting", convert)
-    monkeypatch.setenv("THERACAST_DATA", str(tmp_path))
-    listed = source({"a.bin": BYTES}, converter="counting", cohorts={"fetched_one": ("sheet",)}, licence="mine")
-    return asked, lambda **options: fetch("thing", sources={"thing": listed}, mirror=server.url, **options), listed
-
-
-def test_a_fetched_cohort_is_read_by_name(made, tmp_path):
-    asked, call, listed = made
-    assert listed.state(tmp_path) == "no"
-    assert call().cohorts == (tmp_path / "ici" / "fetched_one",)
-    assert load_cohort("fetched_one").response.tolist() == [1.0, 0.0]
-    card = dataset_card("fetched_one")
-    assert (card["source"], card["licence"]) == ("thing", "mine")
-    assert card["files"]["a.bin"]["sha256"] == _sha(BYTES)
-    assert listed.state(tmp_path) == "there"
-    assert sorted(p.name for p in (tmp_path / "ici").iterdir()) == ["fetched_one"]
-    call()
-    assert len(asked) == 1
-    call(force=True)
-    assert len(asked) == 2
-
-
-def test_a_fetched_cohort_is_found_in_the_cache(made, tmp_path, monkeypatch):
-    call = made[1]
-    monkeypatch.delenv("THERACAST_DATA")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.chdir(tmp_path)
-    assert call().folder == data_folder() == tmp_path / "cache" / "theracast"
-    assert len(load_cohort("fetched_one")) == 2
-
-
-def test_a_cohort_of_ones_own_is_never_replaced(made, tmp_path):
-    asked, call, _ = made
-    mine = tmp_path / "ici" / "fetched_one" / "clinical.csv"
-    mine.parent.mkdir(parents=True)
-    mine.write_text("patient_id\nmine\n")
-    for force in (False, True):
-        with pytest.raises(UsageError, match="was not fetched"):
-            call(force=force)
-    assert mine.read_text() == "patient_id\nmine\n"
-    assert asked == []
-
-
-def test_a_converter_that_fails_leaves_nothing(made, tmp_path, monkeypatch):
-    monkeypatch.setitem(module.CONVERTERS, "counting", lambda *a: {"clinical": None})
-    with pytest.raises(AttributeError):
-        made[1]()
-    assert list((tmp_path / "ici").iterdir()) == []
-
-
-def test_a_missing_package_is_said_and_the_files_stay(server, tmp_path):
-    listed = source({"a.bin": BYTES}, converter="loris", cohorts={"c": ("s",)}, needs=("no_such_package",))
-    with pytest.raises(SetupError, match=r"THX-S06.*no_such_package.*theracast\[fetch\]"):
-        fetch("thing", sources={"thing": listed}, mirror=server.url, to=tmp_path)
-    assert kept(tmp_path) == ["a.bin"]
-    assert listed.state(tmp_path) == "files only"
 
 
 def test_the_list_is_whole():
