@@ -15,7 +15,8 @@ from theracast.features.blocks import BLOCKS
 from theracast.features.cohort import Cohort, as_cohort
 from theracast.features.coverage import known_by_feature
 from theracast.features.matrix import FeatureMatrix
-from theracast.provenance import Lineage, digest_rows
+from theracast.features.tumours import tumour_notes
+from theracast.provenance import Lineage, digest_json, digest_rows
 
 
 class FeatureAssembler(TransformerMixin, BaseEstimator):
@@ -148,14 +149,16 @@ class FeatureAssembler(TransformerMixin, BaseEstimator):
             for part in (lambda m: m.values, lambda m: _anywhere(m.proxy), lambda m: _anywhere(m.censored))
         )
         notes: dict[str, list[str]] = {}
-        for m in measured.values():
-            for i, lines in m.notes.items():
+        for part in (tumour_notes(cohort), *(m.notes for m in measured.values())):
+            for i, lines in part.items():
                 notes.setdefault(i, []).extend(lines)
         lineage = {
             x.feature: x for b, m in zip(self.blocks_, measured.values(), strict=True) for x in _lineage(b, m, cohort)
         }
         coverage = pd.DataFrame({n: m.coverage for n, m in measured.items()})
-        return FeatureMatrix(values, proxies, coverage, lineage, notes, digest_rows(values), cohort.studies, limits)
+        tumours = cohort.tumours
+        digests = _digests(values, tumours)
+        return FeatureMatrix(values, proxies, coverage, lineage, notes, digests, cohort.studies, limits, tumours)
 
     def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
         """Name the columns of `transform`.
@@ -185,6 +188,15 @@ class FeatureAssembler(TransformerMixin, BaseEstimator):
 def _anywhere(mask: pd.DataFrame) -> pd.DataFrame:
     """Keep the columns of a mask that say something."""
     return mask.loc[:, mask.any(axis=0).to_numpy(dtype=bool)]
+
+
+def _digests(values: pd.DataFrame, tumours: pd.Series) -> pd.Series:
+    """Digest what is known of each patient: equal features of another tumour type are another input."""
+    digests = digest_rows(values)
+    named = tumours.ne("").to_numpy()
+    of_type = [digest_json([d, t]) for d, t in zip(digests[named], tumours[named], strict=True)]
+    digests.loc[named] = of_type
+    return digests
 
 
 def _lineage(block: OmicsBlock, measured: Measured, cohort: Cohort) -> Iterator[Lineage]:

@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 
 from theracast.errors import DataError
-from theracast.features.intake import keyed_by_patient, take_in
+from theracast.features.intake import split_wide, take_in
 from theracast.features.scales import CANONICAL, EXPRESSION
 from theracast.features.symbols import Harmonised
+from theracast.features.tumours import tumours
 from theracast.provenance import Source, digest_events, digest_frame
 
 _RESPONSE = {"r": 1.0, "nr": 0.0, "1": 1.0, "0": 0.0, "1.0": 1.0, "0.0": 0.0, "response": 1.0, "no_response": 0.0}
@@ -150,24 +151,7 @@ class Cohort:
         >>> Cohort.from_wide(pd.DataFrame({"clinical:age": [61.0]}, index=["p1"])).tables["clinical"].columns.tolist()
         ['age']
         """
-        wide = keyed_by_patient(wide, "wide table")
-        split = {c: str(c).split(":", 1) for c in wide.columns if ":" in str(c)}
-        if not split and not allow_empty:
-            raise DataError(
-                "no column is named <table>:<column>",
-                code="THX-D33",
-                where="wide table",
-                got=f"{wide.shape[1]} columns",
-                fix="Name columns like clinical:age, expression:CD274 or signatures:Ayers_IFNg18.",
-            )
-        tables = {}
-        for prefix in dict.fromkeys(table for table, _ in split.values()):
-            part = wide[[c for c, (table, _) in split.items() if table == prefix]]
-            part.columns = [split[c][1] for c in part.columns]
-            tables[prefix] = part.rename_axis("patient_id")
-        if not split:
-            tables["clinical"] = wide.iloc[:, :0]
-        return cls.from_tables(tables, name=name, units=units)
+        return cls.from_tables(split_wide(wide, allow_empty), name=name, units=units)
 
     @classmethod
     def concat(cls, cohorts: Sequence[Cohort]) -> Cohort:
@@ -334,6 +318,22 @@ class Cohort:
         ['clinical:age']
         """
         return pd.concat([self.table(t).add_prefix(f"{t}:") for t in self.tables], axis=1)
+
+    @property
+    def tumours(self) -> pd.Series:
+        """Tumour type of each patient, as `theracast.features.tumours.tumours` reads it.
+
+        Returns
+        -------
+        Series of str
+            Names of ``tables/tumour_types.csv``; empty where it is not known.
+
+        Examples
+        --------
+        >>> Cohort.from_tables({"clinical": pd.DataFrame({"cancer_type": ["Kidney"]}, index=["p"])}).tumours.tolist()
+        ['renal']
+        """
+        return tumours(self)
 
     @property
     def response(self) -> pd.Series:

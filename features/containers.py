@@ -68,7 +68,7 @@ def to_anndata(matrix: FeatureMatrix, block: str) -> AnnData:
     -------
     AnnData
         `X` patients x features, NaN where not known; layers ``proxy`` and ``censored`` (sparse int8); `obs` with
-        study, digest, coverage and notes (a JSON list) of each patient; `var` with the lineage of each feature.
+        study, digest, tumour type, coverage and notes (a JSON list) of each patient; `var` with the lineage of each feature.
 
     Raises
     ------
@@ -88,6 +88,7 @@ def to_anndata(matrix: FeatureMatrix, block: str) -> AnnData:
         {
             "study": _words(matrix.studies),
             "digest": _words(matrix.digests),
+            "tumour": _words(matrix.tumours),
             "coverage": matrix.coverage[block].to_numpy(dtype=np.float64),
             "notes": _words(json.dumps(matrix.notes.get(i, [])) for i in matrix.values.index),
         },
@@ -239,12 +240,13 @@ def _from_blocks(blocks: Mapping[str, AnnData]) -> FeatureMatrix:
     )
     coverage = pd.DataFrame({n: p.obs["coverage"].to_numpy() for n, p in blocks.items()}, index=index)
     notes = {i: json.loads(lines) for i, lines in zip(index, first.obs["notes"].astype(object), strict=True)}
-    studies, digests = (
-        pd.Series(first.obs[c].astype(object).to_numpy(), index=index, dtype=object) for c in ("study", "digest")
+    said = first.obs if "tumour" in first.obs else first.obs.assign(tumour="")
+    studies, digests, tumours = (
+        pd.Series(said[c].astype(object).to_numpy(), index=index, dtype=object) for c in ("study", "digest", "tumour")
     )
     lineage = {x.feature: x for name, p in blocks.items() for x in _lineage(name, p)}
     return FeatureMatrix(
-        values, proxies, coverage, lineage, {i: n for i, n in notes.items() if n}, digests, studies, limits
+        values, proxies, coverage, lineage, {i: n for i, n in notes.items() if n}, digests, studies, limits, tumours
     )
 
 

@@ -68,6 +68,34 @@ def known_by_feature(values: pd.DataFrame) -> np.ndarray:
     return np.concatenate(counts) if counts else np.zeros(0, dtype=np.int64)
 
 
+def spread_mask(narrow: pd.DataFrame, values: pd.DataFrame, nowhere: bool | int, kind: type) -> pd.DataFrame:
+    """Give every feature a column of a mask.
+
+    Parameters
+    ----------
+    narrow : DataFrame
+        The features of which the mask says something.
+    values : DataFrame of shape (n_patients, n_features)
+        The features.
+    nowhere : bool or int
+        What the mask says of the others.
+    kind : type
+        Of the cells.
+
+    Returns
+    -------
+    DataFrame of shape (n_patients, n_features)
+        As `values`.
+
+    Examples
+    --------
+    >>> values = pd.DataFrame({"a": [1.0], "b": [2.0]})
+    >>> spread_mask(pd.DataFrame({"b": [True]}), values, False, bool).iloc[0].tolist()
+    [False, True]
+    """
+    return narrow.reindex(index=values.index, columns=values.columns, fill_value=nowhere).astype(kind)
+
+
 def describe(matrix: FeatureMatrix) -> pd.DataFrame:
     """Summarise what is known, by study and block: the work of `FeatureMatrix.describe`.
 

@@ -78,6 +78,49 @@ def take_in(
     return roster, unique, {k: t[t.index.isin(usable)] for k, t in events.items()}, genes
 
 
+def split_wide(wide: pd.DataFrame, allow_empty: bool) -> dict[str, pd.DataFrame]:
+    """Part one table whose columns are named ``<table>:<column>``: the work of `Cohort.from_wide`.
+
+    Parameters
+    ----------
+    wide : DataFrame
+        Ids in a column ``patient_id`` or in the index.
+    allow_empty : bool
+        Whether no such column is an empty table ``clinical``.
+
+    Returns
+    -------
+    dict of str to DataFrame
+        One table per prefix.
+
+    Raises
+    ------
+    DataError
+        THX-D33 when no column has a prefix.
+
+    Examples
+    --------
+    >>> list(split_wide(pd.DataFrame({"clinical:age": [61.0], "mutations:tmb": [9.0]}, index=["p1"]), False))
+    ['clinical', 'mutations']
+    """
+    wide = keyed_by_patient(wide, "wide table")
+    split = {c: str(c).split(":", 1) for c in wide.columns if ":" in str(c)}
+    if not split and not allow_empty:
+        raise DataError(
+            "no column is named <table>:<column>",
+            code="THX-D33",
+            where="wide table",
+            got=f"{wide.shape[1]} columns",
+            fix="Name columns like clinical:age, expression:CD274 or signatures:Ayers_IFNg18.",
+        )
+    tables = {}
+    for prefix in dict.fromkeys(table for table, _ in split.values()):
+        part = wide[[c for c, (table, _) in split.items() if table == prefix]]
+        part.columns = [split[c][1] for c in part.columns]
+        tables[prefix] = part.rename_axis("patient_id")
+    return tables or {"clinical": wide.iloc[:, :0]}
+
+
 def keyed_by_patient(table: pd.DataFrame, name: str) -> pd.DataFrame:
     """Index a table by patient id as text, every column once.
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from theracast.features.coverage import Trace, describe, known_by_patient, trace
+from theracast.features.coverage import Trace, describe, known_by_patient, spread_mask, trace
 from theracast.provenance import Lineage
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ class FeatureMatrix:
     limits : DataFrame of int8
         -1 where the value is an upper limit (below detection), 1 where it is a lower one, else 0; only the features
         with one anywhere (`censored` has them all).
+    tumours : Series of str
+        Tumour type of each patient (`theracast.features.tumours`); empty where it is not known.
 
     Examples
     --------
@@ -59,6 +61,11 @@ class FeatureMatrix:
     digests: pd.Series
     studies: pd.Series
     limits: pd.DataFrame = field(default_factory=pd.DataFrame)
+    tumours: pd.Series = field(default_factory=lambda: pd.Series(dtype=object))
+
+    def __post_init__(self) -> None:
+        if len(self.tumours) == 0:
+            object.__setattr__(self, "tumours", pd.Series("", index=self.values.index, dtype=object))
 
     def __len__(self) -> int:
         return len(self.values)
@@ -97,7 +104,7 @@ class FeatureMatrix:
         >>> FeatureAssembler(["pathology"]).fit(c).matrix(c).proxy["pathology__pdl1"].all().item()
         True
         """
-        return _spread(self.proxies, self.values, False, bool)
+        return spread_mask(self.proxies, self.values, False, bool)
 
     @property
     def censored(self) -> pd.DataFrame:
@@ -115,7 +122,7 @@ class FeatureMatrix:
         >>> bool(FeatureAssembler(["clinical"]).fit(c).matrix(c).censored.any(axis=None))
         False
         """
-        return _spread(self.limits, self.values, 0, np.int8)
+        return spread_mask(self.limits, self.values, 0, np.int8)
 
     @property
     def blocks(self) -> tuple[str, ...]:
@@ -209,6 +216,7 @@ class FeatureMatrix:
             notes=notes,
             digests=self.digests.loc[keep],
             studies=self.studies.loc[keep],
+            tumours=self.tumours.loc[keep],
         )
 
     def describe(self) -> pd.DataFrame:
@@ -386,8 +394,3 @@ class FeatureMatrix:
         from theracast.features.containers import from_mudata
 
         return from_mudata(data)
-
-
-def _spread(narrow: pd.DataFrame, values: pd.DataFrame, nowhere: bool | int, kind: type) -> pd.DataFrame:
-    """Give every feature a column of a mask."""
-    return narrow.reindex(index=values.index, columns=values.columns, fill_value=nowhere).astype(kind)

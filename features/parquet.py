@@ -19,7 +19,7 @@ from theracast.features.memory import memory
 from theracast.provenance import Lineage, sha256_file
 
 _META = b"theracast"
-_ID, _STUDY, _DIGEST = "patient_id", "meta:study", "meta:digest"
+_ID, _STUDY, _DIGEST, _TUMOUR = "patient_id", "meta:study", "meta:digest", "meta:tumour"
 _PROXY, _LIMIT, _COVERAGE = "proxy:", "limit:", "coverage:"
 #: What pandas needs to know to read the ids as the index.
 _PANDAS = {
@@ -56,7 +56,8 @@ def write_matrix(matrix: FeatureMatrix, path: str | Path) -> None:
     limits = matrix.limits if len(matrix.limits.columns) else pd.DataFrame(index=matrix.values.index)
     masks = [matrix.proxies.add_prefix(_PROXY), limits.add_prefix(_LIMIT)]
     frame = pd.concat([matrix.values, *masks, matrix.coverage.add_prefix(_COVERAGE)], axis=1)
-    words = pd.DataFrame({_STUDY: matrix.studies.astype(object), _DIGEST: matrix.digests.astype(object)})
+    said = {_STUDY: matrix.studies, _DIGEST: matrix.digests, _TUMOUR: matrix.tumours}
+    words = pd.DataFrame({name: column.astype(object) for name, column in said.items()})
     frame = pd.concat([frame, words], axis=1).rename_axis(_ID)
     known = {"lineage": [vars(x) for x in matrix.lineage.values()], "notes": matrix.notes, "blocks": matrix.blocks}
     fields = [pa.field(str(c), _arrow_type(t)) for c, t in zip(frame.columns, frame.dtypes, strict=True)]
@@ -64,7 +65,7 @@ def write_matrix(matrix: FeatureMatrix, path: str | Path) -> None:
     schema = schema.with_metadata({b"pandas": json.dumps(_PANDAS), _META: json.dumps(known)})
     step = max(1, GROUP // max(1, int(frame.dtypes.map(lambda t: t.itemsize).sum())))
     options: dict[str, Any] = {"compression": "zstd", "write_page_checksum": True, "write_statistics": False}
-    with pq.ParquetWriter(Path(path), schema, use_dictionary=[_STUDY], **options) as writer:
+    with pq.ParquetWriter(Path(path), schema, use_dictionary=[_STUDY, _TUMOUR], **options) as writer:
         for start in range(0, len(frame), step):
             group = pa.Table.from_arrays(_arrays(frame.iloc[start : start + step]), schema=schema)
             writer.write_table(group, row_group_size=step)
@@ -175,6 +176,7 @@ def _read(
         pd.Series(words[_DIGEST], index=index, dtype=object),
         pd.Series(words[_STUDY], index=index, dtype=object),
         prefixed[1],
+        pd.Series(words[_TUMOUR], index=index, dtype=object),
     )
 
 
@@ -233,7 +235,8 @@ def _columns(
     """Fill an array for each run of columns of one kind, laid out as pandas keeps it, a group of patients at a time."""
     runs = [(k, list(part)) for k, part in groupby(names, lambda n: schema.field(n).type.to_pandas_dtype())]
     arrays = [np.empty((len(part), len(at)), dtype=k) for k, part in runs]
-    words: dict[str, list[str]] = {n: [""] * len(at) for n in (_STUDY, _DIGEST)}
+    words: dict[str, list[str]] = {n: [""] * len(at) for n in (_STUDY, _DIGEST, _TUMOUR)}
+    held = [n for n in words if n in schema.names]  # a file of an earlier version has no tumour types
     for number, places, sources in _groups(file, at):
         for array, (_, part) in zip(arrays, runs, strict=True):
             for first in range(0, len(part), COLUMNS):
@@ -241,11 +244,11 @@ def _columns(
                 group = file.read_row_group(number, columns=some)
                 for row, name in enumerate(some, start=first):
                     array[row, places] = group.column(name).to_numpy()[sources]
-        group = file.read_row_group(number, columns=list(words))
-        for name, lines in words.items():
+        group = file.read_row_group(number, columns=held)
+        for name in held:
             cells = group.column(name).to_pylist()
             for place, source in zip(places, sources, strict=True):
-                lines[place] = cells[source]
+                words[name][place] = cells[source]
     frames = [pd.DataFrame(a.T, columns=part, copy=False) for a, (_, part) in zip(arrays, runs, strict=True)]
     empty = pd.DataFrame(index=range(len(at)))
     return pd.concat(frames, axis=1) if frames else empty, words

@@ -60,7 +60,7 @@ class ClinicalBlock(OmicsBlock):
 
     Blood values are read in the unit that a column ``<name>_unit`` or ``units.yaml`` declares, else in the first unit
     of ``tables/lab_units.csv``; NLR is read, or made from the counts, BMI is read, or made from weight and height.
-    Tumour type is not read: a model is of one tumour type.
+    The tumour type is no feature here: `FeatureMatrix.tumours` carries it, and a model says which types it knows.
 
     Parameters
     ----------
@@ -87,6 +87,7 @@ class ClinicalBlock(OmicsBlock):
             Column("ldh_unit", "unit of ldh", "U/L or xULN", example="U/L"),
             Column("prior_ici", "earlier checkpoint inhibitor", "none, CTLA4, PD1", example="none"),
             Column("prior_treatment", "any earlier systemic treatment", "yes, no", example="no"),
+            Column("cancer_type", "tumour type", "a name or spelling of tables/tumour_types.csv", example="melanoma"),
             Column("ici_target", "target of the planned drug", "PD1, PDL1, CTLA4, PD1+CTLA4", example="PD1"),
             *_measured("albumin", "serum albumin", "41", "g/L"),
             *_measured("creatinine", "serum creatinine", "78", "umol/L"),
@@ -115,12 +116,12 @@ class ClinicalBlock(OmicsBlock):
                 "log2",
             ),
             Feature("prior_ici", "0/1", "an earlier checkpoint inhibitor", "10.1001/jama.2016.4059"),
-            Feature("prior_treatment", "0/1", "any earlier systemic treatment", "10.1001/jama.2016.4059"),
+            Feature("prior_treatment", "0/1", "any earlier systemic treatment", "10.1038/s43018-024-00772-7", -1),
             Feature("anti_ctla4_only", "0/1", "the planned drug is anti-CTLA4 alone", "10.1056/NEJMoa1503093", -1),
             Feature("albumin", "g/L", "serum albumin", "10.1038/s43018-024-00772-7", 1),
             Feature("creatinine", "umol/L", "serum creatinine", "10.7326/0003-4819-130-6-199903160-00002"),
             Feature("glucose", "mmol/L", "plasma glucose, fasting", "10.2337/dc24-S002"),
-            Feature("nlr", "ratio", "neutrophils over lymphocytes", "10.1038/s43018-024-00772-7", -1, "log2"),
+            Feature("nlr", "ratio", "neutrophils over lymphocytes", "10.1038/s43018-024-00772-7", -1, most=25.0),
             Feature("prior_lines", "lines", "earlier lines of systemic treatment", "10.1038/s43018-024-00772-7"),
             Feature("bmi", "kg/m2", "body-mass index", "10.1016/S1470-2045(18)30078-0"),
             Feature("smoking", "0-2", "0 never, 1 former, 2 current", "10.1126/science.aaa1348"),
