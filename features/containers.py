@@ -68,7 +68,8 @@ def to_anndata(matrix: FeatureMatrix, block: str) -> AnnData:
     -------
     AnnData
         `X` patients x features, NaN where not known; layers ``proxy`` and ``censored`` (sparse int8); `obs` with
-        study, digest, tumour type, coverage and notes (a JSON list) of each patient; `var` with the lineage of each feature.
+        study, digest, tumour type, coverage and notes (a JSON list) of each patient; `var` with the lineage of each
+        feature.
 
     Raises
     ------

@@ -236,7 +236,7 @@ def _columns(
     runs = [(k, list(part)) for k, part in groupby(names, lambda n: schema.field(n).type.to_pandas_dtype())]
     arrays = [np.empty((len(part), len(at)), dtype=k) for k, part in runs]
     words: dict[str, list[str]] = {n: [""] * len(at) for n in (_STUDY, _DIGEST, _TUMOUR)}
-    held = [n for n in words if n in schema.names]  # a file of an earlier version has no tumour types
+    held = [n for n in words if n != _TUMOUR or n in schema.names]  # a file of an earlier version has no tumour types
     for number, places, sources in _groups(file, at):
         for array, (_, part) in zip(arrays, runs, strict=True):
             for first in range(0, len(part), COLUMNS):

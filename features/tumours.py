@@ -25,9 +25,9 @@ UNLISTED = "tumour type is not one that is known here"
 COARSE = "tumour type is said too coarsely to be used"
 
 #: Words that do not tell one type from another.
-_IDLE = frozenset(
-    "a and of the in with cancer cancers carcinoma carcinomas tumour tumours tumor tumors neoplasm neoplasms malignant "
-    "metastatic advanced unresectable recurrent refractory resectable locally stage iii iv".split()
+_IDLE = re.compile(
+    r"\b(?:a|and|of|the|in|with|cancers?|carcinomas?|tumou?rs?|neoplasms?|malignant|metastatic|advanced|locally|"
+    r"unresectable|resectable|recurrent|refractory|stage|iii|iv)\b"
 )
 #: So like a spelling that a slip of the pen is likelier than another type.
 _LIKE = 0.75
@@ -211,7 +211,7 @@ def _resolved(text: str, study: object) -> str:
 def _key(text: object) -> str:
     """Reduce a text to the letters that tell types apart."""
     plain = unicodedata.normalize("NFKD", str(text)).encode("ascii", "ignore").decode().casefold()
-    return "".join(w for w in re.findall(r"[a-z0-9]+", plain) if w not in _IDLE)
+    return re.sub(r"[^a-z0-9]", "", _IDLE.sub("", plain.replace("_", " ")))
 
 
 def _meant(text: object) -> TumourType:
