@@ -53,11 +53,13 @@ class Feature:
         +1: higher is expected to mean 'more likely to respond'; 0: no expectation.
     scale : {"linear", "log2"}
         Scale on which differences mean the same: ``log2`` stands for log2(1 + x).
+    most : float
+        To a model, a higher value counts as this much (a published cut); the feature itself stays as measured.
 
     Examples
     --------
-    >>> Feature("tmb", "mut/Mb", "tumour mutational burden", direction=1, scale="log2").scale
-    'log2'
+    >>> Feature("tmb", "mut/Mb", "tumour mutational burden", direction=1, most=50.0).most
+    50.0
     """
 
     name: str
@@ -66,6 +68,7 @@ class Feature:
     reference: str = ""
     direction: Literal[-1, 0, 1] = 0
     scale: Literal["linear", "log2"] = "linear"
+    most: float = math.inf
 
 
 @dataclass(frozen=True)

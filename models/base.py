@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -16,12 +16,17 @@ from theracast.errors import DataError
 from theracast.features.assembler import FeatureAssembler
 from theracast.features.cohort import Cohort, as_cohort
 from theracast.features.matrix import FeatureMatrix
-from theracast.models.fusion import Fusion
+from theracast.features.tumours import COARSE, UNLISTED
+from theracast.models.fusion import SET_LEVEL, Fusion
 from theracast.models.indications import INDICATIONS
+from theracast.models.recalibration import Recalibration
 from theracast.models.spec import ResponseSpec
 
 #: Coverage that the interval aims at.
 LEVEL = 0.8
+#: A feature that is the same for all of this many patients of a study was not measured in each of them.
+_CONSTANT_N = 20
+_AS_TRAINED = Recalibration()
 _QUANTILES = np.linspace(0.0, 1.0, 101)
 
 
@@ -33,6 +38,7 @@ class Response:
     ----------
     table : DataFrame, indexed by patient id
         ``probability``, ``lower``, ``upper`` in [0, 1] (higher = more likely to respond; NaN when nothing is known),
+        ``set`` (``response``, ``no_response`` or ``both``: the labels that a 90% conformal set cannot exclude),
         ``decision`` (``response``, ``no_response``, ``abstain``), ``reason`` (why it abstains, or empty),
         ``blocks_used``, ``blocks_missing`` (comma-separated), and ``coverage_<block>`` in [0, 1].
 
@@ -57,7 +63,10 @@ class ResponseModel(ClassifierMixin, BaseEstimator):
     blocks : sequence of str, optional
         Blocks to use; those of the indication by default.
     options : mapping, optional
-        Options of the expert, such as ``{"C": 0.1}``.
+        Options of the expert, such as ``{"C": 0.1}``; a list is a choice that each block makes for itself on studies
+        left out.
+    tumour_aware : bool, default True
+        Whether tumour types have weights and response rates of their own.
 
     Attributes
     ----------
@@ -69,6 +78,8 @@ class ResponseModel(ClassifierMixin, BaseEstimator):
         101 quantiles of each feature among the labelled training patients, in native units.
     studies_ : tuple of str
         The studies it was trained on.
+    tumours_ : tuple of str
+        The tumour types it was trained on.
     classes_ : ndarray
         ``[0, 1]``; 1 responded.
 
@@ -86,8 +97,10 @@ class ResponseModel(ClassifierMixin, BaseEstimator):
         learner: str = "logistic",
         blocks: tuple[str, ...] | None = None,
         options: Mapping[str, Any] | None = None,
+        tumour_aware: bool = True,
     ) -> None:
         self.indication, self.learner, self.blocks, self.options = indication, learner, blocks, options
+        self.tumour_aware = tumour_aware
 
     @property
     def spec(self) -> ResponseSpec:
@@ -142,32 +155,72 @@ class ResponseModel(ClassifierMixin, BaseEstimator):
         blocks = self.blocks or self.spec.blocks
         self.assembler_ = FeatureAssembler(blocks).fit(cohort)
         known = ~np.isnan(labels)
-        matrix = self.assembler_.matrix(cohort).subset(known)
+        matrix = _measured(self.matrix(cohort).subset(known))
         # what no training patient had has no weight: a model of it would be of chance
         seen = matrix.observed.any()
         fitted = self.assembler_.blocks_
         read = {b.spec.name: [f for f, n in zip(b.outputs(), b.names, strict=True) if seen[n]] for b in fitted}
-        self.fusion_ = Fusion(read, self.learner, self.options).fit(matrix, labels[known].astype(int))
+        self.fusion_ = Fusion(read, self.learner, self.options, self.tumour_aware)
+        self.fusion_.fit(matrix, labels[known].astype(int))
         self.reference_ = {
             name: np.quantile(values.dropna(), _QUANTILES).tolist()
             for name, values in matrix.values.items()
             if values.notna().any()
         }
         self.studies_ = tuple(sorted(set(matrix.studies)))
+        self.tumours_ = tuple(sorted(set(matrix.tumours) - {""}))
         self.classes_ = np.array([0, 1])
         return self
 
-    def respond(self, X: Cohort | pd.DataFrame | FeatureMatrix) -> Response:
+    def matrix(self, X: Cohort | pd.DataFrame, checked: bool = False) -> FeatureMatrix:
+        """Measure patients as the model reads them.
+
+        Parameters
+        ----------
+        X : Cohort or wide DataFrame
+            Patients.
+        checked : bool, default False
+            Whether the tables were checked already.
+
+        Returns
+        -------
+        FeatureMatrix
+            A patient of whom no tumour type is written is taken to be of the model's one population, if it has one,
+            and a note says so.
+
+        Examples
+        --------
+        >>> from theracast.features.datasets import load_cohort
+        >>> model = ResponseModel("melanoma_ici").fit(load_cohort("liu2019_mel"))
+        >>> wide = pd.DataFrame({"clinical:age": [61.0]}, index=["p1"])
+        >>> model.matrix(wide).notes["p1"]
+        ['tumour type is not given: taken to be melanoma']
+        """
+        matrix = self.assembler_.matrix(X, checked=checked)
+        if len(self.spec.tumours) != 1:
+            return matrix
+        (only,) = self.spec.tumours
+        untold = [i for i, t in matrix.tumours.items() if not t and not _unclear(matrix, i)]
+        tumours, notes = matrix.tumours.copy(), dict(matrix.notes)
+        tumours.loc[untold] = only
+        for i in untold:
+            notes[i] = [*notes.get(i, []), f"tumour type is not given: taken to be {only}"]
+        return replace(matrix, tumours=tumours, notes=notes)
+
+    def respond(self, X: Cohort | pd.DataFrame | FeatureMatrix, site: Recalibration = _AS_TRAINED) -> Response:
         """Predict with interval, decision and reason.
 
-        The decision is taken against the response rate of the training studies: ``response`` means likelier to
-        respond than the average patient there, with the whole interval above it. The model abstains when the
-        interval holds that rate, when no core block is known, or when a block covers less than it was tested with.
+        The decision is the one label that the 90% conformal set leaves. The model abstains when the set holds both,
+        when no core block is known, when a block covers less than it was tested with, and when the tumour type is
+        outside what it was made for or trained on; the probability is given all the same.
 
         Parameters
         ----------
         X : Cohort, wide DataFrame or FeatureMatrix
             Patients.
+        site : Recalibration, optional
+            What is known of the site, such as its response rate; that of the training studies is assumed otherwise.
+            It moves probabilities and intervals, not the sets, which hold at any rate.
 
         Returns
         -------
@@ -182,16 +235,17 @@ class ResponseModel(ClassifierMixin, BaseEstimator):
         51
         """
         check_is_fitted(self)
-        matrix = X if isinstance(X, FeatureMatrix) else self.assembler_.matrix(X)
+        matrix = X if isinstance(X, FeatureMatrix) else self.matrix(X)
+        margin = self.fusion_.margin(matrix)
         lower, upper = self.fusion_.interval(matrix, LEVEL)
         table = pd.DataFrame(
-            {"probability": expit(self.fusion_.margin(matrix)), "lower": expit(lower), "upper": expit(upper)},
+            {name: expit(site.apply(m)) for name, m in (("probability", margin), ("lower", lower), ("upper", upper))},
             index=matrix.values.index,
         )
+        table["set"] = self.fusion_.sets.sets(margin) if self.fusion_.sets else "both"
         present = self.fusion_.present(matrix)
         reasons = self._reasons(matrix, present, table)
-        side = np.where(table.probability >= self.fusion_.prior, "response", "no_response")
-        table["decision"] = np.where(reasons == "", side, "abstain")
+        table["decision"] = np.where(reasons == "", table["set"], "abstain")
         table["reason"] = reasons
         table["blocks_used"] = [",".join(b for b in present.columns if row[b]) for _, row in present.iterrows()]
         table["blocks_missing"] = [",".join(b for b in present.columns if not row[b]) for _, row in present.iterrows()]
@@ -218,7 +272,7 @@ class ResponseModel(ClassifierMixin, BaseEstimator):
         1.0
         """
         check_is_fitted(self)
-        p = expit(self.fusion_.margin(self.assembler_.matrix(X)))
+        p = expit(self.fusion_.margin(self.matrix(X)))
         return np.column_stack([1.0 - p, p])
 
     def predict(self, X: Cohort | pd.DataFrame) -> np.ndarray:
@@ -246,11 +300,9 @@ class ResponseModel(ClassifierMixin, BaseEstimator):
     def _reasons(self, matrix: FeatureMatrix, present: pd.DataFrame, table: pd.DataFrame) -> np.ndarray:
         """Say why each patient gets no decision; the empty string where there is none. The gravest is said."""
         reasons = np.full(len(table), "", dtype=object)
-        holds = ((table.lower <= self.fusion_.prior) & (table.upper >= self.fusion_.prior)).to_numpy()
-        reasons[holds] = (
-            f"the evidence does not separate: the interval holds the average response rate {self.fusion_.prior:.0%}"
+        reasons[(table["set"] == "both").to_numpy()] = (
+            f"the evidence does not separate: the {SET_LEVEL:.0%} set holds both answers"
         )
-        reasons[table.lower.isna().to_numpy()] = "too few studies knew these blocks for an interval"
         core = [b for b in self.spec.core if b in present]
         without = ~present[core].any(axis=1).to_numpy()
         for b, least in self.spec.min_coverage.items():
@@ -261,7 +313,32 @@ class ResponseModel(ClassifierMixin, BaseEstimator):
                     without[i] = False
         reasons[without] = f"none of {', '.join(self.spec.core)} is known"
         reasons[table.probability.isna().to_numpy()] = "nothing the model reads is known"
+        made_for = self.spec.tumours or self.tumours_
+        for i, (patient, tumour) in enumerate(matrix.tumours.items()):
+            if tumour and tumour not in made_for:
+                reasons[i] = f"out of domain: the tumour type is {tumour}, the model is of {', '.join(made_for)}"
+            elif not tumour and _unclear(matrix, patient):
+                reasons[i] = f"out of domain: {_unclear(matrix, patient)}"
         return reasons
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "fusion_")
+
+
+def _unclear(matrix: FeatureMatrix, patient: object) -> str:
+    """Find the note of a patient whose tumour type is written, but is none that is known here."""
+    return next((n for n in matrix.notes.get(str(patient), ()) if n.startswith((UNLISTED, COARSE))), "")
+
+
+def _measured(matrix: FeatureMatrix) -> FeatureMatrix:
+    """Forget what is the same for everyone in a study: it was filled in, or says nothing within the study.
+
+    Two public cohorts have one albumin and one neutrophil-to-lymphocyte ratio for all their patients.
+    """
+    values = matrix.values.copy()
+    for study in matrix.studies.unique():
+        mine = (matrix.studies == study).to_numpy()
+        part = values[mine]
+        if len(part) >= _CONSTANT_N:
+            values.loc[mine, part.columns[(part.min() == part.max()).to_numpy()]] = np.nan
+    return replace(matrix, values=values)

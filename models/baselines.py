@@ -59,7 +59,7 @@ def baseline_predictions(train: FeatureMatrix, y: np.ndarray, test: FeatureMatri
         if len(np.unique(y[known])) < 2:
             out[name] = pd.Series(np.nan, index=test.values.index)
             continue
-        expert = LogisticExpert([_feature(c) for c in columns], C=1.0)
+        expert = LogisticExpert([_feature(c) for c in columns], C=1.0, tie=None)
         expert.fit(train.values.loc[known, list(columns)], y[known], weights[known], train.studies.to_numpy()[known])
         base, parts = expert.split(test.values[list(columns)])
         out[name] = pd.Series(expit(base + parts.sum(axis=1)), index=test.values.index).where(seen)

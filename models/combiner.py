@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 
-from theracast.models.logistic import fit_logistic
+from theracast.models.logistic import Logistic, fit_logistic
 
-#: Pull of the weights towards a plain average, in units of patients.
-_PULL = 5.0
+#: Pull of the weights towards a plain average, and of a tumour type's towards the common ones, in units of patients.
+_PULL, _TIE = 5.0, 20.0
 
 
 @dataclass(frozen=True)
@@ -22,10 +23,8 @@ class Combiner:
     ----------
     blocks : tuple of str
         The set.
-    weights : tuple of float
-        Non-negative, one per block.
-    intercept : float
-        Log-odds.
+    fit : Logistic
+        Non-negative weights, one per block, and the intercept (log-odds): common, and of each tumour type.
     n : int
         Patients it was fitted on.
     error : float
@@ -33,15 +32,76 @@ class Combiner:
 
     Examples
     --------
-    >>> Combiner(("mutations",), (0.8,), -0.7, 120).blocks
+    >>> Combiner(("mutations",), Logistic(np.array([0.8]), -0.7, {}, {}), 120).blocks
     ('mutations',)
     """
 
     blocks: tuple[str, ...]
-    weights: tuple[float, ...]
-    intercept: float
+    fit: Logistic
     n: int
     error: float = 0.0
+
+    def margin(self, margins: pd.DataFrame, tumours: np.ndarray) -> np.ndarray:
+        """Add up the margins of the experts.
+
+        Parameters
+        ----------
+        margins : DataFrame of float64, shape (n_patients, n_blocks)
+            Log-odds by each expert.
+        tumours : ndarray of str, shape (n_patients,)
+            Tumour type of each patient.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_patients,)
+            Log-odds.
+
+        Examples
+        --------
+        >>> one = Combiner(("a",), Logistic(np.array([2.0]), 0.5, {}, {}), 30)
+        >>> one.margin(pd.DataFrame({"a": [1.0]}), np.array([""])).tolist()
+        [2.5]
+        """
+        parts = margins[list(self.blocks)].to_numpy() * self.fit.weights(tumours)
+        # row by row in memory, or numpy adds one patient in another order than fifty, and the last bit differs
+        return self.fit.intercepts(tumours) + np.ascontiguousarray(parts).sum(axis=1)
+
+    def state(self) -> dict[str, Any]:
+        """Return everything, JSON-ready.
+
+        Returns
+        -------
+        dict
+            Plain numbers and strings.
+
+        Examples
+        --------
+        >>> sorted(Combiner(("a",), Logistic(np.array([2.0]), 0.5, {}, {}), 30).state())
+        ['blocks', 'error', 'fit', 'n']
+        """
+        return {"blocks": list(self.blocks), "fit": self.fit.state(), "n": self.n, "error": self.error}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Self:
+        """Rebuild from `state`.
+
+        Parameters
+        ----------
+        state : mapping
+            From `state`.
+
+        Returns
+        -------
+        Combiner
+            The same numbers.
+
+        Examples
+        --------
+        >>> one = Combiner(("a",), Logistic(np.array([2.0]), 0.5, {}, {}), 30)
+        >>> Combiner.from_state(one.state()).n
+        30
+        """
+        return cls(tuple(state["blocks"]), Logistic.from_state(state["fit"]), state["n"], state["error"])
 
 
 def balanced_weights(studies: np.ndarray) -> np.ndarray:
@@ -69,8 +129,10 @@ def balanced_weights(studies: np.ndarray) -> np.ndarray:
     return weights / weights.mean()
 
 
-def fit_combiner(blocks: tuple[str, ...], margins: np.ndarray, y: np.ndarray, studies: np.ndarray) -> Combiner:
-    """Weigh experts, at least 0 each, pulled to their plain average.
+def fit_combiner(
+    blocks: tuple[str, ...], margins: np.ndarray, y: np.ndarray, studies: np.ndarray, tumours: np.ndarray
+) -> Combiner:
+    """Weigh experts, at least 0 each, pulled to their plain average; each tumour type a little in its own way.
 
     Parameters
     ----------
@@ -82,6 +144,8 @@ def fit_combiner(blocks: tuple[str, ...], margins: np.ndarray, y: np.ndarray, st
         1 responded.
     studies : ndarray of str, shape (n_patients,)
         Study of each patient.
+    tumours : ndarray of str, shape (n_patients,)
+        Tumour type of each patient.
 
     Returns
     -------
@@ -91,12 +155,14 @@ def fit_combiner(blocks: tuple[str, ...], margins: np.ndarray, y: np.ndarray, st
     Examples
     --------
     >>> margins = np.array([[-1.0], [1.0], [-0.5], [2.0]])
-    >>> fit_combiner(("a",), margins, np.array([0, 1, 0, 1]), np.array(["s"] * 4)).weights[0] > 0
+    >>> one = fit_combiner(("a",), margins, np.array([0, 1, 0, 1]), np.array(["s"] * 4), np.array([""] * 4))
+    >>> bool(one.fit.coef[0] > 0)
     True
     """
-    weight = balanced_weights(studies)
-    coef, intercept = fit_logistic(margins, y, weight, studies, ridge=_PULL, towards=1.0 / len(blocks), signs=1)
-    return Combiner(blocks, tuple(float(w) for w in coef), intercept, len(y))
+    found = fit_logistic(
+        margins, y, np.ones(len(y)), studies, tumours, ridge=_PULL, tie=_TIE, towards=1.0 / len(blocks), signs=1
+    )
+    return Combiner(blocks, found, len(y))
 
 
 def best_combiner(combiners: Mapping[tuple[str, ...], Combiner], known: tuple[str, ...]) -> Combiner | None:
@@ -116,7 +182,7 @@ def best_combiner(combiners: Mapping[tuple[str, ...], Combiner], known: tuple[st
 
     Examples
     --------
-    >>> one = Combiner(("a",), (1.0,), 0.0, 30)
+    >>> one = Combiner(("a",), Logistic(np.array([1.0]), 0.0, {}, {}), 30)
     >>> best_combiner({("a",): one}, ("a", "b")) is one
     True
     """
@@ -124,7 +190,7 @@ def best_combiner(combiners: Mapping[tuple[str, ...], Combiner], known: tuple[st
     return max(usable, key=lambda c: (len(c.blocks), c.n), default=None)
 
 
-def combine(combiners: Mapping[tuple[str, ...], Combiner], margins: pd.DataFrame) -> np.ndarray:
+def combine(combiners: Mapping[tuple[str, ...], Combiner], margins: pd.DataFrame, tumours: np.ndarray) -> np.ndarray:
     """Add up the margins of the experts that each patient has.
 
     Parameters
@@ -133,6 +199,8 @@ def combine(combiners: Mapping[tuple[str, ...], Combiner], margins: pd.DataFrame
         By their sets of blocks.
     margins : DataFrame of float64, shape (n_patients, n_blocks)
         Log-odds by each expert; NaN where the block is missing.
+    tumours : ndarray of str, shape (n_patients,)
+        Tumour type of each patient.
 
     Returns
     -------
@@ -141,16 +209,15 @@ def combine(combiners: Mapping[tuple[str, ...], Combiner], margins: pd.DataFrame
 
     Examples
     --------
-    >>> one = Combiner(("a",), (2.0,), 0.5, 30)
-    >>> combine({("a",): one}, pd.DataFrame({"a": [1.0, np.nan]})).tolist()
+    >>> one = Combiner(("a",), Logistic(np.array([2.0]), 0.5, {}, {}), 30)
+    >>> combine({("a",): one}, pd.DataFrame({"a": [1.0, np.nan]}), np.array(["", ""])).tolist()
     [2.5, nan]
     """
     out = np.full(len(margins), np.nan)
     for blocks, rows in patterns(margins.notna()):
         combiner = best_combiner(combiners, blocks)
         if combiner:
-            parts = margins[list(combiner.blocks)].to_numpy()[rows] * combiner.weights
-            out[rows] = combiner.intercept + parts.sum(axis=1)
+            out[rows] = combiner.margin(margins.iloc[rows], tumours[rows])
     return out
 
 
@@ -183,6 +250,7 @@ def recentred(
     margins: pd.DataFrame,
     whole: Mapping[tuple[str, ...], Combiner],
     whole_margins: pd.DataFrame,
+    tumours: np.ndarray,
 ) -> dict[tuple[str, ...], Combiner]:
     """Give a replica the average of the whole model: the response rate is an assumption, not part of the interval.
 
@@ -196,6 +264,8 @@ def recentred(
         Of the whole model.
     whole_margins : DataFrame of float64, shape (n_patients, n_blocks)
         By the experts of the whole model.
+    tumours : ndarray of str, shape (n_patients,)
+        Tumour type of each patient; each type keeps its own average.
 
     Returns
     -------
@@ -204,18 +274,23 @@ def recentred(
 
     Examples
     --------
-    >>> one, m = {("a",): Combiner(("a",), (1.0,), 0.0, 9)}, pd.DataFrame({"a": [1.0]})
-    >>> recentred(one, m, one, m + 1.0)[("a",)].intercept
+    >>> one, m = {("a",): Combiner(("a",), Logistic(np.array([1.0]), 0.0, {}, {}), 9)}, pd.DataFrame({"a": [1.0]})
+    >>> recentred(one, m, one, m + 1.0, np.array([""]))[("a",)].fit.intercept
     1.0
     """
     out = {}
     for blocks, combiner in combiners.items():
-        if blocks in whole:
-            columns = list(blocks)
-            gap = (whole_margins[columns] @ whole[blocks].weights + whole[blocks].intercept) - (
-                margins[columns] @ combiner.weights + combiner.intercept
-            )
-            out[blocks] = replace(combiner, intercept=combiner.intercept + float(gap.mean()))
+        if blocks not in whole:
+            continue
+        gap = whole[blocks].margin(whole_margins, tumours) - combiner.margin(margins, tumours)
+        middle = float(np.nanmean(gap))
+        types = sorted({*combiner.fit.offset, *whole[blocks].fit.offset})
+        offset = {t: combiner.fit.offset.get(t, 0.0) for t in types}
+        for t in offset:
+            mine = gap[(tumours == t) & ~np.isnan(gap)]
+            offset[t] += (float(mine.mean()) if mine.size else middle) - middle
+        fit = replace(combiner.fit, intercept=combiner.fit.intercept + middle, offset=offset)
+        out[blocks] = replace(combiner, fit=fit)
     return out
 
 

@@ -19,7 +19,6 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 from scipy.stats import t as student
-from sklearn.model_selection import StratifiedKFold
 from threadpoolctl import threadpool_limits
 
 from theracast.checks import listed
@@ -36,11 +35,12 @@ from theracast.models.combiner import (
     patterns,
     recentred,
 )
+from theracast.models.conformal import ConformalSets
+from theracast.models.crossfit import block_of, cross_fit, enough, margins_of
 from theracast.models.experts import EXPERTS, Expert
 
-#: Fewest labelled patients, and of each class, on which a combination of blocks is fitted.
-_FEWEST = 20
-_FEWEST_CLASS = 5
+#: Share of the patients of each class whose label set shall hold their label.
+SET_LEVEL = 0.9
 
 
 class Fusion:
@@ -53,7 +53,9 @@ class Fusion:
     learner : {"logistic", "xgboost"}
         Kind of expert.
     options : mapping, optional
-        Options of the expert.
+        Options of the expert; a list is a choice that each block makes for itself (`crossfit`).
+    tumour_aware : bool, default True
+        Whether tumour types have weights and response rates of their own.
 
     Examples
     --------
@@ -63,10 +65,14 @@ class Fusion:
     """
 
     def __init__(
-        self, features: Mapping[str, Sequence[Feature]], learner: str, options: Mapping[str, Any] | None = None
+        self,
+        features: Mapping[str, Sequence[Feature]],
+        learner: str,
+        options: Mapping[str, Any] | None = None,
+        tumour_aware: bool = True,
     ) -> None:
         self.features = {b: tuple(f) for b, f in features.items()}
-        self.learner, self.options = learner, dict(options or {})
+        self.learner, self.options, self.tumour_aware = learner, dict(options or {}), tumour_aware
 
     def fit(self, matrix: FeatureMatrix, y: np.ndarray) -> Self:
         """Fit experts, combiners and the replicas without each study.
@@ -107,25 +113,28 @@ class Fusion:
         return self
 
     def _fit(self, matrix: FeatureMatrix, y: np.ndarray) -> None:
-        folds = _folds(matrix.studies.to_numpy(), y)
-        everything = np.ones(len(y), dtype=bool)
-        self.experts = self._experts(matrix, y, everything)
-        replicas = {k: self._experts(matrix, y, folds != k) for k in np.unique(folds)}
-        unseen = pd.DataFrame(np.nan, index=matrix.values.index, columns=list(self.features))
-        for k, experts in replicas.items():
-            part = matrix.subset(folds == k)
-            unseen.loc[part.values.index] = _margins(experts, part)
-        studies = matrix.studies.to_numpy()
-        self.combiners = self._combiners(unseen, y, studies, everything)
-        margins = _margins(self.experts, matrix)
+        tumours, studies = self._tumours(matrix), matrix.studies.to_numpy()
+        fits = cross_fit(self.features, self.learner, self.options, matrix, y, tumours)
+        self.experts = fits.experts
+        everyone = np.ones(len(y), dtype=bool)
+        self.combiners = self._combiners(fits.unseen, y, studies, tumours, everyone)
+        margins = margins_of(self.experts, matrix, tumours)
         self.replicas = []
-        for k, experts in replicas.items():
-            combiners = self._combiners(unseen, y, studies, folds != k)
-            self.replicas.append((experts, recentred(combiners, _margins(experts, matrix), self.combiners, margins)))
+        blind = np.full(len(y), np.nan)
+        for k, experts in fits.replicas.items():
+            out = fits.folds == k
+            combiners = self._combiners(fits.unseen, y, studies, tumours, ~out)
+            blind[out] = combine(combiners, fits.unseen[out], tumours[out])
+            there = margins_of(experts, matrix, tumours)
+            self.replicas.append((experts, recentred(combiners, there, self.combiners, margins, tumours)))
         typical = np.sqrt(self._jackknife(matrix))
         for blocks, combiner in self.combiners.items():
             mine = margins[list(blocks)].notna().all(axis=1).to_numpy()
             self.combiners[blocks] = replace(combiner, error=float(np.nanmedian(typical[mine])))
+        known = ~np.isnan(blind)
+        # neither the experts nor their weights had seen the study of the patient
+        both = len(np.unique(y[known])) == 2
+        self.sets = ConformalSets(SET_LEVEL).fit(blind[known], y[known], studies[known]) if both else None
 
     def margin(self, matrix: FeatureMatrix) -> np.ndarray:
         """Log-odds of response from the blocks each patient has.
@@ -145,10 +154,11 @@ class Fusion:
         >>> from theracast.features.datasets import load_cohort
         >>> from theracast.models.base import ResponseModel
         >>> model = ResponseModel("melanoma_ici").fit(load_cohort("liu2019_mel"))
-        >>> model.fusion_.margin(model.assembler_.matrix(load_cohort("riaz2017_mel"))).shape
+        >>> model.fusion_.margin(model.matrix(load_cohort("riaz2017_mel"))).shape
         (51,)
         """
-        return combine(self.combiners, _margins(self.experts, matrix))
+        tumours = self._tumours(matrix)
+        return combine(self.combiners, margins_of(self.experts, matrix, tumours), tumours)
 
     def interval(self, matrix: FeatureMatrix, level: float) -> tuple[np.ndarray, np.ndarray]:
         """Jackknife interval over studies, on the log-odds.
@@ -173,13 +183,13 @@ class Fusion:
         >>> from theracast.features.datasets import load_cohort
         >>> from theracast.models.base import ResponseModel
         >>> model = ResponseModel("melanoma_ici").fit(load_cohort("liu2019_mel"))
-        >>> lower, upper = model.fusion_.interval(model.assembler_.matrix(load_cohort("riaz2017_mel")), 0.9)
+        >>> lower, upper = model.fusion_.interval(model.matrix(load_cohort("riaz2017_mel")), 0.9)
         >>> bool((lower <= upper).all())
         True
         """
         margin = self.margin(matrix)
         typical = np.full(len(margin), np.nan)
-        for blocks, rows in patterns(_margins(self.experts, matrix).notna()):
+        for blocks, rows in patterns(margins_of(self.experts, matrix, self._tumours(matrix)).notna()):
             combiner = best_combiner(self.combiners, blocks)
             typical[rows] = combiner.error if combiner else np.nan
         variance = (self._jackknife(matrix) + typical**2) / 2
@@ -206,16 +216,17 @@ class Fusion:
         >>> from theracast.features.datasets import load_cohort
         >>> from theracast.models.base import ResponseModel
         >>> model = ResponseModel("melanoma_ici").fit(load_cohort("liu2019_mel"))
-        >>> matrix = model.assembler_.matrix(load_cohort("riaz2017_mel"))
+        >>> matrix = model.matrix(load_cohort("riaz2017_mel"))
         >>> base, parts = model.fusion_.split(matrix)
         >>> bool(np.allclose(base + parts.sum(axis=1), model.fusion_.margin(matrix)))
         True
         """
         weights, base = self._weights(matrix)
+        tumours = self._tumours(matrix)
         parts = []
         for b, expert in self.experts.items():
-            block = _block(matrix, b, expert.features)
-            level, shares = expert.split(block)
+            block = block_of(matrix, b, expert.features)
+            level, shares = expert.split(block, tumours)
             weight = weights[b].to_numpy()
             base = base + weight * level
             parts.append(pd.DataFrame(shares * weight[:, None], index=block.index, columns=block.columns))
@@ -241,10 +252,10 @@ class Fusion:
         >>> from theracast.features.datasets import load_cohort
         >>> from theracast.models.base import ResponseModel
         >>> model, cohort = ResponseModel("melanoma_ici"), load_cohort("liu2019_mel")
-        >>> int(model.fit(cohort).fusion_.present(model.assembler_.matrix(cohort))["clinical"].sum())
+        >>> int(model.fit(cohort).fusion_.present(model.matrix(cohort))["clinical"].sum())
         121
         """
-        known = {b: _block(matrix, b, f).notna().any(axis=1) for b, f in self.features.items()}
+        known = {b: block_of(matrix, b, f).notna().any(axis=1) for b, f in self.features.items()}
         return pd.DataFrame(known, index=matrix.values.index)
 
     def state(self) -> dict[str, Any]:
@@ -260,12 +271,14 @@ class Fusion:
         >>> from theracast.features.datasets import load_cohort
         >>> from theracast.models.base import ResponseModel
         >>> sorted(ResponseModel("melanoma_ici").fit(load_cohort("liu2019_mel")).fusion_.state())
-        ['combiners', 'experts', 'features', 'learner', 'options', 'prior', 'replicas']
+        ['combiners', 'experts', 'features', 'learner', 'options', 'prior', 'replicas', 'sets', 'tumour_aware']
         """
         return {
             "learner": self.learner,
             "options": self.options,
+            "tumour_aware": self.tumour_aware,
             "prior": self.prior,
+            "sets": self.sets.state() if self.sets else None,
             "features": {b: [f.name for f in features] for b, features in self.features.items()},
             **_pack(self.experts, self.combiners),
             "replicas": [_pack(e, c) for e, c in self.replicas],
@@ -310,89 +323,53 @@ class Fusion:
                 fix="Install the theracast version that wrote it, or train again.",
             )
         read = {b: [given[b][n] for n in state["features"][b]] for b in features}
-        fusion = cls(read, state["learner"], state["options"])
+        fusion = cls(read, state["learner"], state["options"], state["tumour_aware"])
         fusion.prior = state["prior"]
+        fusion.sets = ConformalSets.from_state(state["sets"]) if state["sets"] else None
         fusion.experts, fusion.combiners = fusion._unpack(state)
         fusion.replicas = [fusion._unpack(s) for s in state["replicas"]]
         return fusion
 
     def _jackknife(self, matrix: FeatureMatrix) -> np.ndarray:
-        return jackknife_variance(np.array([combine(c, _margins(e, matrix)) for e, c in self.replicas]))
+        tumours = self._tumours(matrix)
+        return jackknife_variance(
+            np.array([combine(c, margins_of(e, matrix, tumours), tumours) for e, c in self.replicas])
+        )
+
+    def _tumours(self, matrix: FeatureMatrix) -> np.ndarray:
+        return matrix.tumours.to_numpy() if self.tumour_aware else np.full(len(matrix.values), "", dtype=object)
 
     def _unpack(self, state: Mapping[str, Any]) -> tuple[dict[str, Expert], dict[tuple[str, ...], Combiner]]:
         make = EXPERTS[self.learner]
         experts: dict[str, Expert] = {b: make.from_state(s, self.features[b]) for b, s in state["experts"].items()}
-        combiners = [
-            Combiner(**{**c, "blocks": tuple(c["blocks"]), "weights": tuple(c["weights"])}) for c in state["combiners"]
-        ]
+        combiners = [Combiner.from_state(c) for c in state["combiners"]]
         return experts, {c.blocks: c for c in combiners}
 
-    def _experts(self, matrix: FeatureMatrix, y: np.ndarray, rows: np.ndarray) -> dict[str, Expert]:
-        present = self.present(matrix)
-        experts: dict[str, Expert] = {}
-        for b, features in self.features.items():
-            mine = rows & present[b].to_numpy()
-            if not _enough(y[mine]):
-                continue
-            weights = balanced_weights(matrix.studies.to_numpy()[mine])
-            expert = EXPERTS[self.learner](features, **self.options)
-            block = _block(matrix, b, features)[mine]
-            experts[b] = expert.fit(block, y[mine], weights, matrix.studies.to_numpy()[mine])
-        return experts
-
     def _combiners(
-        self, unseen: pd.DataFrame, y: np.ndarray, studies: np.ndarray, rows: np.ndarray
+        self, unseen: pd.DataFrame, y: np.ndarray, studies: np.ndarray, tumours: np.ndarray, rows: np.ndarray
     ) -> dict[tuple[str, ...], Combiner]:
         found = {}
         for size in range(1, len(self.features) + 1):
             for blocks in combinations(self.features, size):
                 margins = unseen[list(blocks)].to_numpy()
                 mine = rows & ~np.isnan(margins).any(axis=1)
-                if _enough(y[mine]):
-                    found[blocks] = fit_combiner(blocks, margins[mine], y[mine], studies[mine])
+                if enough(y[mine]):
+                    found[blocks] = fit_combiner(blocks, margins[mine], y[mine], studies[mine], tumours[mine])
         return found
 
     def _weights(self, matrix: FeatureMatrix) -> tuple[pd.DataFrame, np.ndarray]:
         """Give each patient the weights of the largest set of blocks that was fitted."""
-        known = _margins(self.experts, matrix).notna()
+        tumours = self._tumours(matrix)
+        known = margins_of(self.experts, matrix, tumours).notna()
         weights = pd.DataFrame(0.0, index=known.index, columns=list(self.experts))
         intercept = np.full(len(known), np.nan)
         for blocks, rows in patterns(known):
             combiner = best_combiner(self.combiners, blocks)
             if combiner:
-                weights.loc[known.index[rows], list(combiner.blocks)] = combiner.weights
-                intercept[rows] = combiner.intercept
+                weights.loc[known.index[rows], list(combiner.blocks)] = combiner.fit.weights(tumours[rows])
+                intercept[rows] = combiner.fit.intercepts(tumours[rows])
         return weights, intercept
 
 
-def _enough(y: np.ndarray) -> bool:
-    return len(y) >= _FEWEST and min(y.sum(), len(y) - y.sum()) >= _FEWEST_CLASS
-
-
-def _folds(studies: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Whole studies, or five stratified parts where there is one study only, large enough to be parted."""
-    if len(np.unique(studies)) > 1 or not _enough(y):
-        return np.unique(studies, return_inverse=True)[1]
-    folds = np.zeros(len(y), dtype=int)
-    for k, (_, test) in enumerate(StratifiedKFold(5, shuffle=True, random_state=0).split(np.zeros(len(y)), y)):
-        folds[test] = k
-    return folds
-
-
-def _margins(experts: Mapping[str, Expert], matrix: FeatureMatrix) -> pd.DataFrame:
-    out = pd.DataFrame(np.nan, index=matrix.values.index, columns=list(matrix.blocks))
-    for b, expert in experts.items():
-        block = _block(matrix, b, expert.features)
-        base, shares = expert.split(block)
-        # row by row in memory, or numpy adds one patient in another order than fifty, and the last bit differs
-        out[b] = np.where(block.notna().any(axis=1), base + np.ascontiguousarray(shares).sum(axis=1), np.nan)
-    return out
-
-
-def _block(matrix: FeatureMatrix, name: str, features: Sequence[Feature]) -> pd.DataFrame:
-    """Return what a model reads of one block."""
-    return matrix.values[[f"{name}__{f.name}" for f in features]]
-
-
 def _pack(experts: Mapping[str, Expert], combiners: Mapping[tuple[str, ...], Combiner]) -> dict[str, Any]:
-    return {"experts": {b: e.state() for b, e in experts.items()}, "combiners": [vars(c) for c in combiners.values()]}
+    return {"experts": {b: e.state() for b, e in experts.items()}, "combiners": [c.state() for c in combiners.values()]}

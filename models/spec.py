@@ -22,6 +22,8 @@ class ResponseSpec:
         At least one of these must be known, or the model abstains.
     min_coverage : mapping of str to float
         Per block, the least share of its inputs with which it was tested; below it the model abstains.
+    tumours : tuple of str
+        Tumour types of the population (`theracast.features.tumours`); empty: any that the model was trained on.
     cohorts : tuple of str
         Training and validation cohorts.
     holdout : tuple of str
@@ -50,4 +52,5 @@ class ResponseSpec:
     intended_use: str
     not_for: str
     references: tuple[str, ...] = ()
+    tumours: tuple[str, ...] = ()
     min_coverage: Mapping[str, float] = field(default_factory=dict)

@@ -48,13 +48,14 @@ def save_model(model: ResponseModel, folder: str | Path, about: dict[str, Any] |
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     state = {
-        "format": 2,
+        "format": 3,
         "theracast": theracast.__version__,
         "params": {k: list(v) if isinstance(v, tuple) else v for k, v in model.get_params(deep=False).items()},
         "blocks": [_block_state(b) for b in model.assembler_.blocks_],
         "fusion": model.fusion_.state(),
         "reference": model.reference_,
         "studies": list(model.studies_),
+        "tumours": list(model.tumours_),
         "about": about or {},
     }
     (folder / _MODEL).write_text(json.dumps(state, sort_keys=True), encoding="utf-8")
@@ -112,12 +113,12 @@ def load_model(folder: str | Path) -> tuple[ResponseModel, dict[str, Any]]:
         )
     state = json.loads(content)
     about = state if isinstance(state, dict) else {}
-    if about.get("format") != 2:
+    if about.get("format") != 3:
         raise ModelError(
             "the model is of another format",
             code="THX-R06",
             got=f"format {about.get('format')} by theracast {about.get('theracast')}",
-            wanted=f"format 2, theracast {theracast.__version__}",
+            wanted=f"format 3, theracast {theracast.__version__}",
             fix="Install the theracast version that wrote it, or train again.",
         )
     params: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in state["params"].items()}
@@ -126,6 +127,7 @@ def load_model(folder: str | Path) -> tuple[ResponseModel, dict[str, Any]]:
     model.assembler_.blocks_ = [_block_from(b) for b in state["blocks"]]
     model.fusion_ = Fusion.from_state(state["fusion"], {b.spec.name: b.outputs() for b in model.assembler_.blocks_})
     model.reference_, model.studies_ = state["reference"], tuple(state["studies"])
+    model.tumours_ = tuple(state["tumours"])
     model.classes_ = np.array([0, 1])
     return model, {**state["about"], "digest": model_digest(state)}
 

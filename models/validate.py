@@ -99,13 +99,14 @@ def leave_cohorts_out(
 def _predict(model: ResponseModel, train: Cohort, test: Cohort) -> pd.DataFrame:
     fitted = ResponseModel(**model.get_params(deep=False)).fit(train)
     labelled = train.response.notna().to_numpy()
-    seen = fitted.assembler_.matrix(train).subset(labelled)
-    unseen = fitted.assembler_.matrix(test)
+    seen = fitted.matrix(train).subset(labelled)
+    unseen = fitted.matrix(test)
     response = fitted.respond(unseen).table
     out = baseline_predictions(seen, train.response[labelled].to_numpy(int), unseen)
     out.insert(0, MODEL, response.probability)
     out = out.assign(
         y=test.response,
+        set=response["set"],
         decision=response.decision,
         lower=response.lower,
         upper=response.upper,
@@ -203,7 +204,7 @@ def mean_table(predictions: pd.DataFrame) -> pd.DataFrame:
 
 
 def _models(predictions: pd.DataFrame) -> list[str]:
-    return [c for c in predictions.columns if c not in ("cohort", "y", "decision", "lower", "upper", "prior")]
+    return [c for c in predictions.columns if c not in ("cohort", "y", "set", "decision", "lower", "upper", "prior")]
 
 
 def _spread(name: str, estimate: Estimate) -> dict[str, float]:

@@ -16,9 +16,11 @@ from scipy.special import expit
 
 from theracast.features.matrix import FeatureMatrix
 from theracast.models.base import ResponseModel
+from theracast.models.recalibration import Recalibration
 
 #: Above this, an explanation that does not add up is withheld.
 TOLERANCE = 1e-6
+_AS_TRAINED = Recalibration()
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Explanation:
     probability : Series of float, shape (n_patients,)
         The prediction, in [0, 1].
     reference : Series of float, shape (n_patients,)
-        Prediction for the average training patient with the same blocks known, in [0, 1].
+        Prediction for the average training patient with the same blocks known and the same tumour type, in [0, 1].
     points : DataFrame of float, shape (n_patients, n_features)
         Contributions in probability (0.05 is 5 points); positive = towards response. NaN where withheld.
     values : DataFrame of float, same shape
@@ -52,7 +54,7 @@ class Explanation:
     --------
     >>> from theracast.features.datasets import load_cohort
     >>> model = ResponseModel("melanoma_ici").fit(load_cohort("liu2019_mel"))
-    >>> e = explain(model, model.assembler_.matrix(load_cohort("riaz2017_mel")))
+    >>> e = explain(model, model.matrix(load_cohort("riaz2017_mel")))
     >>> bool(np.allclose(e.reference + e.points.sum(axis=1), e.probability))
     True
     """
@@ -81,7 +83,7 @@ class Explanation:
         --------
         >>> from theracast.features.datasets import load_cohort
         >>> model = ResponseModel("melanoma_ici").fit(load_cohort("liu2019_mel"))
-        >>> explain(model, model.assembler_.matrix(load_cohort("riaz2017_mel"))).by_block().columns.tolist()
+        >>> explain(model, model.matrix(load_cohort("riaz2017_mel"))).by_block().columns.tolist()
         ['pathology', 'mutations', 'signatures', 'clinical']
         """
         blocks = [c.split("__", 1)[0] for c in self.points.columns]
@@ -105,7 +107,7 @@ class Explanation:
         --------
         >>> from theracast.features.datasets import load_cohort
         >>> model = ResponseModel("melanoma_ici").fit(load_cohort("liu2019_mel"))
-        >>> e = explain(model, model.assembler_.matrix(load_cohort("riaz2017_mel")))
+        >>> e = explain(model, model.matrix(load_cohort("riaz2017_mel")))
         >>> "points" in e.patient(e.points.index[0])
         True
         """
@@ -127,7 +129,7 @@ class Explanation:
         return known.sort_values("points", key=lambda p: -p.abs(), ignore_index=True)
 
 
-def explain(model: ResponseModel, matrix: FeatureMatrix) -> Explanation:
+def explain(model: ResponseModel, matrix: FeatureMatrix, site: Recalibration = _AS_TRAINED) -> Explanation:
     """Split each prediction into probability points.
 
     Parameters
@@ -135,7 +137,9 @@ def explain(model: ResponseModel, matrix: FeatureMatrix) -> Explanation:
     model : ResponseModel
         Fitted.
     matrix : FeatureMatrix
-        Made by the model's own assembler.
+        Made by the model.
+    site : Recalibration, optional
+        As in `ResponseModel.respond`.
 
     Returns
     -------
@@ -146,13 +150,14 @@ def explain(model: ResponseModel, matrix: FeatureMatrix) -> Explanation:
     --------
     >>> from theracast.features.datasets import load_cohort
     >>> model = ResponseModel("melanoma_ici", learner="xgboost").fit(load_cohort("liu2019_mel"))
-    >>> e = explain(model, model.assembler_.matrix(load_cohort("riaz2017_mel")))
+    >>> e = explain(model, model.matrix(load_cohort("riaz2017_mel")))
     >>> bool(e.residual.abs().max() < TOLERANCE)
     True
     """
     base, parts = model.fusion_.split(matrix)
+    base, parts = site.apply(base), parts * site.slope
     reference = expit(base)
-    predicted = expit(model.fusion_.margin(matrix))
+    predicted = expit(site.apply(model.fusion_.margin(matrix)))
     change = parts.sum(axis=1).to_numpy()
     slope = reference * (1.0 - reference)  # the limit for a patient who equals the reference
     moved = np.abs(change) > 1e-9

@@ -13,10 +13,13 @@ from theracast.checks import Problem
 from theracast.errors import DataError
 from theracast.features.cohort import Cohort, as_cohort
 from theracast.models.base import ResponseModel
+from theracast.models.recalibration import Recalibration
 from theracast.models.storage import load_model
 from theracast.predict.explain import explain
 from theracast.predict.records import COLUMNS, Scores
 from theracast.provenance import digest_json
+
+_AS_TRAINED = Recalibration()
 
 
 class Predictor:
@@ -86,7 +89,14 @@ class Predictor:
         model, about = load_model(folder)
         return cls(model, about.pop("digest"), uri=uri or str(folder), version=version, about=about)
 
-    def score(self, X: Cohort | pd.DataFrame, *, explained: bool = False, strict: bool = False) -> Scores:
+    def score(
+        self,
+        X: Cohort | pd.DataFrame,
+        *,
+        explained: bool = False,
+        strict: bool = False,
+        site: Recalibration = _AS_TRAINED,
+    ) -> Scores:
         """Score every patient; implausible rows are refused one by one, an implausible column as a whole.
 
         Parameters
@@ -97,6 +107,9 @@ class Predictor:
             Whether to explain each prediction.
         strict : bool, default False
             Whether one refused row stops everything.
+        site : Recalibration, optional
+            What is known of the site, such as its response rate (`ResponseModel.respond`); its note is kept with
+            every patient.
 
         Returns
         -------
@@ -130,12 +143,12 @@ class Predictor:
             )
         usable = cohort.subset(roster.patient_id[(roster.code == "") & (roster.repeats < 0)])
         # checked above, with all rows: a rule about a whole column must not turn when the bad rows are gone
-        matrix = self.model.assembler_.matrix(usable, checked=True)
-        table = self.model.respond(matrix).table
+        matrix = self.model.matrix(usable, checked=True)
+        table = self.model.respond(matrix, site).table
         coverage = [c for c in table.columns if c.startswith("coverage_")]
         table["model_uri"], table["model_version"] = self.uri, self.version
         table["provenance"] = [digest_json([self.digest, theracast.__version__, d]) for d in matrix.digests]
-        table["notes"] = ["; ".join(matrix.notes.get(i, [])) for i in table.index]
+        table["notes"] = ["; ".join(filter(None, [*matrix.notes.get(i, []), site.note])) for i in table.index]
         kept = roster[roster.code == ""]
         lines = table.reindex(kept.patient_id).reset_index(names="patient_id")
         lines["notes"] = [
@@ -150,7 +163,7 @@ class Predictor:
             lines[[*COLUMNS, *coverage]],
             rejects,
             len(roster),
-            explain(self.model, matrix) if explained else None,
+            explain(self.model, matrix, site) if explained else None,
             tuple(int(i) for i in kept.index),
         )
         scores.account()

@@ -16,6 +16,7 @@ COLUMNS = (
     "probability",
     "lower",
     "upper",
+    "set",
     "decision",
     "reason",
     "blocks_used",

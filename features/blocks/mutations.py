@@ -74,7 +74,7 @@ class MutationsBlock(OmicsBlock):
                 "nonsynonymous mutations per megabase",
                 "10.1038/s41588-018-0312-8",
                 direction=1,
-                scale="log2",
+                most=50.0,  # as LORIS, 10.1038/s43018-024-00772-7: within it, steps count the same
             ),
         ),
     )

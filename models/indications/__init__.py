@@ -1,6 +1,7 @@
 """The indications, one file each. A new one is a file and a line here."""
 
 from theracast.models.indications.melanoma_ici import MELANOMA_ICI
+from theracast.models.indications.pan_ici import PAN_ICI
 from theracast.models.spec import ResponseSpec
 from theracast.registry import Registry
 
@@ -8,5 +9,6 @@ INDICATIONS: Registry[ResponseSpec] = Registry(
     "indication",
     {
         "melanoma_ici": MELANOMA_ICI,
+        "pan_ici": PAN_ICI,
     },
 )

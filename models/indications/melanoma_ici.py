@@ -10,6 +10,7 @@ MELANOMA_ICI = ResponseSpec(
     population="adults with advanced melanoma before an anti-PD-1, anti-PD-L1 or anti-CTLA-4 antibody",
     blocks=("pathology", "mutations", "signatures", "clinical"),
     core=("pathology", "signatures"),
+    tumours=("melanoma",),
     min_coverage={"signatures": 0.8},
     # IMvigor210 is bladder cancer: the one cohort with PD-L1 and CD8 by stain and TMB together
     cohorts=("liu2019_mel", "hugo2016_mel", "riaz2017_mel", "vanallen2015_mel", "imvigor210_uc"),

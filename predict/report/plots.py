@@ -93,7 +93,7 @@ def contributions(explanation: Explanation, patient_id: str, top: int = 10) -> F
     >>> from theracast.models.base import ResponseModel
     >>> from theracast.predict.explain import explain
     >>> model = ResponseModel("melanoma_ici").fit(load_cohort("liu2019_mel"))
-    >>> e = explain(model, model.assembler_.matrix(load_cohort("riaz2017_mel")))
+    >>> e = explain(model, model.matrix(load_cohort("riaz2017_mel")))
     >>> contributions(e, e.points.index[0]).axes[0].get_xlabel()
     'probability of response, %'
     """
