@@ -29,8 +29,10 @@ _IDLE = re.compile(
     r"\b(?:a|and|of|the|in|with|cancers?|carcinomas?|tumou?rs?|neoplasms?|malignant|metastatic|advanced|locally|"
     r"unresectable|resectable|recurrent|refractory|stage|iii|iv)\b"
 )
+_PARTS = re.compile(r"[/(),;+|]|\s[-–:]\s")
 #: So like a spelling that a slip of the pen is likelier than another type.
 _LIKE = 0.75
+_LONGEST = 60
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,26 @@ class TumourType:
     title: str
     oncotree: str
     within: tuple[str, ...] = ()
+
+    def may_be(self, name: str) -> bool:
+        """Say whether this is a type, or was said too coarsely to exclude it.
+
+        Parameters
+        ----------
+        name : str
+            Name of a type.
+
+        Returns
+        -------
+        bool
+            False where nothing is known.
+
+        Examples
+        --------
+        >>> tumour_types()["renal"].may_be("renal"), tumour_types()["renal"].may_be("urothelial")
+        (True, False)
+        """
+        return self.name == name or (not self.name and name in self.within)
 
 
 _NOT_LISTED = TumourType("", "", "")
@@ -127,7 +149,8 @@ def tumour_note(text: object) -> str:
     meant, spellings = _meant(text), _spellings()
     if meant.title:
         return "" if meant.name else f"{COARSE}: {meant.title}"
-    near = [spellings[k].name for k in difflib.get_close_matches(_key(text), spellings, n=3, cutoff=_LIKE)]
+    key = _key(text)[:_LONGEST]  # matching takes time with the square of the length
+    near = [spellings[k].name for k in difflib.get_close_matches(key, spellings, n=3, cutoff=_LIKE)]
     named = [name for name in near if name]
     return f"{UNLISTED}; nearest: {named[0]}" if named else UNLISTED
 
@@ -189,9 +212,9 @@ def tumour_notes(cohort: Cohort) -> dict[str, list[str]]:
 def _said(cohort: Cohort) -> pd.Series:
     """Return what is written of each patient, in the first column that says anything."""
     said = pd.Series("", index=cohort.ids, dtype=object)
-    for column in COLUMNS:
-        _, cells = cohort.column(column, ["clinical"])
-        cells = cells.astype(object)
+    clinical = cohort.tables.get("clinical", pd.DataFrame())
+    for column in (c for c in COLUMNS if c in clinical.columns):
+        cells = clinical[column].reindex(cohort.ids).astype(object)
         words = {c: str(c).strip() if _given(c) else "" for c in cells.unique()}
         said = said.where(said != "", cells.map(words))
     return said
@@ -215,7 +238,13 @@ def _key(text: object) -> str:
 
 
 def _meant(text: object) -> TumourType:
-    return _spellings().get(_key(text), _NOT_LISTED)
+    """Look the whole text up, else its parts: 'NSCLC (adenocarcinoma)', 'Kidney/Renal'."""
+    spellings = _spellings()
+    parts = [_key(part) for part in _PARTS.split(str(text))]
+    found = [spellings.get(part, _NOT_LISTED) for part in parts if part]
+    named = {kind for kind in found if kind.name}
+    agree = len(named) == 1 and all(kind.may_be(next(iter(named)).name) for kind in found)
+    return spellings.get(_key(text), next(iter(named)) if agree else _NOT_LISTED)
 
 
 @cache

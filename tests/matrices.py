@@ -39,4 +39,6 @@ def same(got, wanted):
     assert got.notes == wanted.notes
     assert got.digests.tolist() == wanted.digests.tolist()
     assert got.studies.tolist() == wanted.studies.tolist()
+    assert got.tumours.tolist() == wanted.tumours.tolist()
+    assert got.tumours.index.tolist() == wanted.values.index.tolist()
     assert got.blocks == wanted.blocks

@@ -5,8 +5,10 @@ import pandas as pd
 import pytest
 from faults.judge import CANARY, fates, refused, scored
 
+from theracast.features.assembler import FeatureAssembler
 from theracast.features.blocks import BLOCKS
 from theracast.features.cohort import Cohort
+from theracast.features.tumours import COARSE, UNLISTED
 from theracast.features.units import read_quantity
 
 
@@ -204,3 +206,30 @@ def test_D16_D20_cells(changes, code, rows):
 def test_D33_cells_without_columns():
     found = BLOCKS["spatial"]().check(Cohort.from_tables({"cells": pd.DataFrame({"x": [1.0]}, index=["a"])}))
     assert "y, cell_type" in found[0].what
+
+
+# D20: a tumour type that is not listed
+
+
+@pytest.mark.parametrize("cell", ["chordoma", CANARY, f"melanoma {CANARY}", "Lung", "3", "x" * 5000])
+def test_D20_an_unlisted_tumour_type_is_no_category(predictor, cell):
+    table = wide(clinical__age=["61"] * 3, clinical__cancer_type=["Melanoma", cell, ""], mutations__tmb=["9.0"] * 3,
+                 mutations__tmb_unit="mut/Mb")  # fmt: skip
+    cohort = Cohort.from_wide(table)
+    assert cohort.tumours.tolist() == ["melanoma", "", ""]
+    matrix = predictor.model.assembler_.matrix(cohort)
+    assert matrix.tumours.tolist() == ["melanoma", "", ""]
+    about = {i: [n for n in notes if n.startswith((UNLISTED, COARSE))] for i, notes in matrix.notes.items()}
+    assert {i: len(n) for i, n in about.items() if n} == {"p1": 1}
+    assert checked("clinical", table) == []
+    scores = scored(predictor, table)
+    assert scores.account()["rejected"] == 0
+    assert scores.table.notes.astype(str).str.contains(f"{UNLISTED}|{COARSE}").tolist() == [False, True, False]
+
+
+def test_D20_types_that_are_not_known_are_not_told_apart():
+    one, other = (
+        Cohort.from_wide(wide(clinical__age=["61"], clinical__cancer_type=[cell])) for cell in ("chordoma", CANARY)
+    )
+    assembler = FeatureAssembler(["clinical"]).fit(one)
+    assert assembler.matrix(one).digests.tolist() == assembler.matrix(other).digests.tolist()
