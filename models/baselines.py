@@ -18,6 +18,7 @@ BASELINES: dict[str, tuple[str, ...]] = {
     "PD-L1": ("pathology__pdl1",),
     "TIL": ("pathology__til",),
     "PD-L1 + TIL": ("pathology__pdl1", "pathology__til"),
+    "PD-L1 + TIL + TMB": ("pathology__pdl1", "pathology__til", "mutations__tmb"),
 }
 
 
@@ -43,16 +44,16 @@ def baseline_predictions(train: FeatureMatrix, y: np.ndarray, test: FeatureMatri
     >>> from theracast.features.datasets import load_cohort
     >>> from theracast.features.assembler import FeatureAssembler
     >>> a, b = load_cohort("liu2019_mel"), load_cohort("riaz2017_mel")
-    >>> assembler = FeatureAssembler(["pathology"]).fit(a)
+    >>> assembler = FeatureAssembler(["pathology", "mutations"]).fit(a)
     >>> known = a.response.notna().to_numpy()
     >>> train = assembler.matrix(a).subset(known)
     >>> baseline_predictions(train, a.response[known].to_numpy(int), assembler.matrix(b)).columns.tolist()
-    ['prevalence', 'PD-L1', 'TIL', 'PD-L1 + TIL']
+    ['prevalence', 'PD-L1', 'TIL', 'PD-L1 + TIL', 'PD-L1 + TIL + TMB']
     """
     weights = balanced_weights(train.studies.to_numpy())
     out = {"prevalence": pd.Series(np.average(y, weights=weights), index=test.values.index)}
     for name, columns in BASELINES.items():
-        if not columns:
+        if not columns or not set(columns) <= set(train.values):
             continue
         known = train.values[list(columns)].notna().any(axis=1).to_numpy()
         seen = test.values[list(columns)].notna().any(axis=1)

@@ -31,7 +31,11 @@ class Experiment(BaseModel):
     learner : str
         ``logistic`` or ``xgboost``.
     options : dict
-        Options of the learner.
+        Options of the learner; a list is a choice that each block makes for itself on studies left out.
+    tumour_aware : bool
+        Whether tumour types have weights and response rates of their own.
+    sets : dict of str to list of str
+        Named sets of the cohorts, for which mean AUCs are given too.
 
     Examples
     --------
@@ -48,6 +52,8 @@ class Experiment(BaseModel):
     holdout: list[str] = Field(default_factory=list)
     learner: Literal["logistic", "xgboost"] = "logistic"
     options: dict[str, Any] = Field(default_factory=dict)
+    tumour_aware: bool = True
+    sets: dict[str, list[str]] = Field(default_factory=dict)
 
     def model_post_init(self, context: object) -> None:
         """Fill in what the indication knows.
@@ -71,6 +77,9 @@ class Experiment(BaseModel):
         if not set(self.options) <= set(known):
             wrong = ", ".join(f"options: {o}" for o in self.options if o not in known)
             raise UsageError("the learner has no such option", got=wrong, wanted=f"{self.learner}: {', '.join(known)}")
+        strangers = sorted({c for chosen in self.sets.values() for c in chosen} - {*self.cohorts, *self.holdout})
+        if strangers:
+            raise UsageError("a set names cohorts that are not in the experiment", got=", ".join(strangers))
 
     @classmethod
     def from_yaml(cls, path: str | Path) -> Self:
@@ -134,4 +143,4 @@ class Experiment(BaseModel):
         >>> a.digest == b.digest
         True
         """
-        return digest_json(self.model_dump(exclude={"claim"}))
+        return digest_json(self.model_dump(exclude={"claim", "sets"}))

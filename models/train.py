@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -14,6 +15,9 @@ from theracast.models.config import Experiment
 from theracast.models.splits import family
 from theracast.models.validate import Validation, leave_cohorts_out
 from theracast.provenance import digest_json
+
+#: With more cohorts than these, starting processes pays.
+MANY = 8
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,9 @@ def data_digests(experiment: Experiment) -> dict[str, str]:
     return {n: digest_json({s.name: s.sha256 for s in cohort_sources(dataset_path(n))}) for n in names}
 
 
-def train(experiment: Experiment, progress: Callable[[str], None] = lambda step: None) -> Training:
+def train(
+    experiment: Experiment, progress: Callable[[str], None] = lambda step: None, jobs: int | None = None
+) -> Training:
     """Train and validate.
 
     Parameters
@@ -95,6 +101,8 @@ def train(experiment: Experiment, progress: Callable[[str], None] = lambda step:
         What to do.
     progress : callable, optional
         Told each step in words.
+    jobs : int, optional
+        Processes; one for each core where there are more cohorts than `MANY`, else one.
 
     Returns
     -------
@@ -111,7 +119,7 @@ def train(experiment: Experiment, progress: Callable[[str], None] = lambda step:
     Examples
     --------
     >>> small = Experiment(indication="melanoma_ici", cohorts=["liu2019_mel", "riaz2017_mel"], holdout=["hugo2016_mel"])
-    >>> train(small).validation.mean.model.tolist()
+    >>> train(small).validation.mean.model.tolist()[:5]
     ['theracast', 'prevalence', 'PD-L1', 'TIL', 'PD-L1 + TIL']
     """
     held = frozenset().union(*(family(c) for c in experiment.holdout))
@@ -125,10 +133,15 @@ def train(experiment: Experiment, progress: Callable[[str], None] = lambda step:
     for name in [*experiment.cohorts, *experiment.holdout]:
         progress(f"read {name}")
         cohorts[name] = load_cohort(name)
-    model = ResponseModel(experiment.indication, experiment.learner, options=experiment.options)
-    validation = leave_cohorts_out(
-        model, cohorts, experiment.holdout, lambda name: progress(f"predict {name} by the others")
+    model = ResponseModel(
+        experiment.indication, experiment.learner, options=experiment.options, tumour_aware=experiment.tumour_aware
     )
+    jobs = jobs or ((os.cpu_count() or 1) if len(cohorts) > MANY else 1)
+
+    def told(name: str) -> None:
+        progress(f"predicted {name} by the others")
+
+    validation = leave_cohorts_out(model, cohorts, experiment.holdout, told, experiment.sets, jobs)
     progress("fit on all training cohorts")
     fitted = model.fit(Cohort.concat([cohorts[n] for n in experiment.cohorts]))
     return Training(experiment, fitted, validation, cohorts)

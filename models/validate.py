@@ -8,17 +8,21 @@ its interval; across cohorts there is a random-effects mean.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
+from joblib import Parallel, delayed
 
 from theracast.features.cohort import Cohort
 from theracast.models.base import ResponseModel
 from theracast.models.baselines import baseline_predictions
+from theracast.models.conformal import coverage_table
 from theracast.models.estimates import Estimate
 from theracast.models.metrics import auc, auc_difference, balanced_accuracy, brier, calibration
 from theracast.models.pooling import pooled_auc, random_effects
+from theracast.models.published import PUBLISHED
+from theracast.models.published.scoring import published_scores
 from theracast.models.splits import leave_one_cohort_out
 
 #: Name of the model in the tables, beside the baselines.
@@ -27,6 +31,7 @@ MODEL = "theracast"
 FEW = 30
 #: An AUC this good, on this many patients, is a leak until proven otherwise.
 TOO_GOOD, TOO_GOOD_N = 0.98, 20
+_NOTHING = Estimate(np.nan, np.nan, np.nan, np.nan)
 
 
 @dataclass(frozen=True)
@@ -38,11 +43,16 @@ class Validation:
     predictions : DataFrame
         One row per labelled patient: ``cohort``, ``y``, ``decision`` and a probability per model and baseline.
     table : DataFrame
-        One row per cohort and model: ``n``, ``R``, ``NR``, ``auc``, ``auc_lower``, ``auc_upper``,
-        ``balanced_accuracy``, ``brier``, ``calibration_slope`` with interval, and ``note``.
+        One row per cohort and model: ``n``, ``R``, ``NR``, ``auc``, ``auc_lower``, ``auc_upper``, the paired ``gain``
+        of theracast with interval, ``balanced_accuracy``, ``brier``, ``calibration_slope`` with interval, and
+        ``note``; what only a probability has is NaN for published scores that are none.
     mean : DataFrame
         Per model, the random-effects mean AUC with interval, ``tau2``, the number of cohorts, and the gain of
         theracast over it.
+    sets : dict of str to DataFrame
+        The same as `mean` for named sets of cohorts.
+    coverage : DataFrame
+        Coverage of the label sets per cohort (`theracast.models.conformal.coverage_table`).
 
     Examples
     --------
@@ -53,6 +63,8 @@ class Validation:
     predictions: pd.DataFrame
     table: pd.DataFrame
     mean: pd.DataFrame
+    sets: dict[str, pd.DataFrame] = field(default_factory=dict)
+    coverage: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 def leave_cohorts_out(
@@ -60,8 +72,10 @@ def leave_cohorts_out(
     cohorts: Mapping[str, Cohort],
     holdout: Sequence[str] = (),
     progress: Callable[[str], None] = lambda name: None,
+    sets: Mapping[str, Sequence[str]] | None = None,
+    jobs: int = 1,
 ) -> Validation:
-    """Predict each cohort by a model trained on the others.
+    """Predict each cohort by a model trained on the others, with what is published beside it.
 
     Parameters
     ----------
@@ -72,7 +86,11 @@ def leave_cohorts_out(
     holdout : sequence of str
         Names of those that are predicted but never trained on.
     progress : callable, optional
-        Told the name of each cohort before it is predicted.
+        Told the name of each cohort as it is predicted.
+    sets : mapping of str to sequence of str, optional
+        Named sets of cohorts for which means are taken too.
+    jobs : int, default 1
+        Processes.
 
     Returns
     -------
@@ -87,13 +105,45 @@ def leave_cohorts_out(
     >>> sorted(found.table.cohort.unique()) == sorted(names)
     True
     """
+    pairs = list(leave_one_cohort_out(list(cohorts)))
+    trains = {name: [o for o in others if o not in holdout] for name, others in pairs}
     parts = []
-    for name, others in leave_one_cohort_out(list(cohorts)):
+    # a generator: training sets are put together one at a time, not all in memory
+    work = (delayed(_predict)(model, Cohort.concat([cohorts[o] for o in trains[n]]), cohorts[n]) for n in trains)
+    for name, part in zip(trains, Parallel(jobs, return_as="generator", pre_dispatch=jobs)(work), strict=True):
         progress(name)
-        train = Cohort.concat([cohorts[o] for o in others if o not in holdout])
-        parts.append(_predict(model, train, cohorts[name]).assign(cohort=name))
-    predictions = pd.concat(parts)
-    return Validation(predictions, cohort_table(predictions), mean_table(predictions))
+        parts.append(part.assign(cohort=name))
+    return judged(pd.concat(parts), sets or {})
+
+
+def judged(predictions: pd.DataFrame, sets: Mapping[str, Sequence[str]] | None = None) -> Validation:
+    """Hold predictions against the labels.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        As in `Validation.predictions`.
+    sets : mapping of str to sequence of str, optional
+        Named sets of cohorts for which means are taken too.
+
+    Returns
+    -------
+    Validation
+        All tables.
+
+    Examples
+    --------
+    >>> p = pd.DataFrame({"cohort": "a", "y": [0, 1, 0, 1], "prior": 0.4, "theracast": [0.2, 0.8, 0.3, 0.7]})
+    >>> judged(p, {"A": ["a"]}).sets["A"].auc.tolist()
+    [1.0]
+    """
+    named = {
+        name: mean_table(predictions[predictions.cohort.isin(chosen)])
+        for name, chosen in (sets or {}).items()
+        if predictions.cohort.isin(chosen).any()
+    }
+    coverage = coverage_table(predictions) if "set" in predictions else pd.DataFrame()
+    return Validation(predictions, cohort_table(predictions), mean_table(predictions), named, coverage)
 
 
 def _predict(model: ResponseModel, train: Cohort, test: Cohort) -> pd.DataFrame:
@@ -104,6 +154,7 @@ def _predict(model: ResponseModel, train: Cohort, test: Cohort) -> pd.DataFrame:
     response = fitted.respond(unseen).table
     out = baseline_predictions(seen, train.response[labelled].to_numpy(int), unseen)
     out.insert(0, MODEL, response.probability)
+    out = out.join(published_scores(test))
     out = out.assign(
         y=test.response,
         set=response["set"],
@@ -126,8 +177,7 @@ def cohort_table(predictions: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        As in `Validation.table`. Models of one cohort are compared on the same patients: those whom all of them
-        could predict.
+        As in `Validation.table`. Each model is judged on the patients whom it and theracast could both predict.
 
     Examples
     --------
@@ -137,27 +187,20 @@ def cohort_table(predictions: pd.DataFrame) -> pd.DataFrame:
     """
     rows = []
     for cohort, part in predictions.groupby("cohort", sort=False):
-        models = _models(part)
-        common = part[part[models].notna().all(axis=1)]
-        y = common.y.to_numpy(int)
-        for name in models:
-            p = common[name].to_numpy()
-            area = auc(y, p)
-            slope, _ = calibration(y, p)
-            rows.append(
-                {
-                    "cohort": cohort,
-                    "model": name,
-                    "n": len(y),
-                    "R": int(y.sum()),
-                    "NR": int(len(y) - y.sum()),
-                    **_spread("auc", area),
-                    "balanced_accuracy": balanced_accuracy(y, (p >= common.prior).to_numpy(int)),
-                    "brier": brier(y, p) if len(y) else np.nan,
-                    **_spread("calibration_slope", slope),
-                    "note": _note(area, y, constant=len(set(p)) < 2),
-                }
-            )
+        for name in _models(part):
+            common = part[part[[MODEL, name]].notna().all(axis=1)]
+            y, p = common.y.to_numpy(int), common[name].to_numpy()
+            if name != MODEL and not len(y):
+                continue
+            area, gain = auc(y, p), auc_difference(y, common[MODEL].to_numpy(), p)
+            row = {"cohort": cohort, "model": name, "n": len(y), "R": int(y.sum()), "NR": int(len(y) - y.sum())}
+            row |= _spread("auc", area)
+            row |= _spread("gain", gain if name != MODEL else _NOTHING)
+            if name not in PUBLISHED:
+                row["balanced_accuracy"] = balanced_accuracy(y, (p >= common.prior).to_numpy(int))
+                row["brier"] = brier(y, p) if len(y) else np.nan
+                row |= _spread("calibration_slope", calibration(y, p)[0])
+            rows.append(row | {"note": _note(area, y, constant=len(set(p)) < 2)})
     return pd.DataFrame(rows)
 
 
@@ -172,8 +215,9 @@ def mean_table(predictions: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row per model: ``auc``, ``auc_lower``, ``auc_upper``, ``tau2``, ``cohorts``, and by how much the AUC of
-        theracast is above it on the same patients: ``gain``, ``gain_lower``, ``gain_upper`` (paired DeLong).
+        One row per model: ``auc``, ``auc_lower``, ``auc_upper`` (random effects), ``tau2``, ``plain`` (the arithmetic
+        mean over cohorts, as other papers give), ``cohorts``, and by how much the AUC of theracast is above it on the
+        same patients: ``gain``, ``gain_lower``, ``gain_upper`` (paired DeLong).
 
     Examples
     --------
@@ -182,24 +226,19 @@ def mean_table(predictions: pd.DataFrame) -> pd.DataFrame:
     >>> mean_table(p).cohorts.tolist()
     [2]
     """
-    models = _models(predictions)
-    parts = [p[p[models].notna().all(axis=1)] for _, p in predictions.groupby("cohort", sort=False)]
-    judged = [(p.y.to_numpy(int), p) for p in parts if p.y.nunique() == 2]
     rows = []
-    for name in models:
+    for name in _models(predictions):
+        known = predictions[predictions[[MODEL, name]].notna().all(axis=1)]
+        judged = [(p.y.to_numpy(int), p) for _, p in known.groupby("cohort", sort=False) if p.y.nunique() == 2]
+        if name != MODEL and not judged:
+            continue
         pooled = pooled_auc([auc(y, p[name].to_numpy()) for y, p in judged], modified=True)
         gains = [auc_difference(y, p[MODEL].to_numpy(), p[name].to_numpy()) for y, p in judged]
         gains = [g for g in gains if g.se > 0]
         gain = random_effects([g.value for g in gains], [g.se for g in gains], modified=True)
-        rows.append(
-            {
-                "model": name,
-                **_spread("auc", pooled.mean),
-                "tau2": pooled.tau2,
-                "cohorts": pooled.k,
-                **_spread("gain", gain.mean),
-            }
-        )
+        plain = float(np.mean([auc(y, p[name].to_numpy()).value for y, p in judged])) if judged else np.nan
+        row = {"model": name, **_spread("auc", pooled.mean), "tau2": pooled.tau2, "plain": plain, "cohorts": pooled.k}
+        rows.append(row | _spread("gain", gain.mean))
     return pd.DataFrame(rows)
 
 

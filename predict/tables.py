@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from theracast.models.baselines import BASELINES
 from theracast.models.estimates import Estimate
 from theracast.models.validate import MODEL, Validation
 
@@ -36,7 +37,7 @@ def cohort_rows(validation: Validation) -> pd.DataFrame:
     out["n (R/NR)"] = [f"{r.n} ({r.R}/{r.NR})" for r in ours.itertuples()]
     out[MODEL] = [str(_estimate(r, "auc")) for _, r in ours.iterrows()]
     for name in table.model.unique():
-        if name not in (MODEL, "prevalence"):
+        if name in BASELINES and name != "prevalence":
             out[name] = table[table.model == name].set_index("cohort").auc.map(_short)
     out["balanced acc."] = ours.balanced_accuracy.map(_short)
     out["Brier (prevalence)"] = [
