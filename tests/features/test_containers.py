@@ -47,7 +47,7 @@ def test_mudata_in_memory_and_on_disk(matrix, tmp_path):
     assert list(made.mod) == ["a", "b"]
     assert made["b"].layers["censored"].toarray()[:, 2].tolist() == matrix.limits["b__f2"].tolist()
     assert made["a"].var.loc["a__f1", "unit"] == "U/L"
-    assert set(made["a"].obs) == {"study", "digest", "coverage", "notes"}
+    assert set(made["a"].obs) == {"study", "digest", "tumour", "coverage", "notes"}
     same(from_mudata(made), matrix)
     same(FeatureMatrix.from_mudata(matrix.to_mudata()), matrix)
     made.write_h5mu(tmp_path / "m.h5mu")
