@@ -317,8 +317,11 @@ class ResponseModel(ClassifierMixin, BaseEstimator):
         for i, (patient, tumour) in enumerate(matrix.tumours.items()):
             if tumour and tumour not in made_for:
                 reasons[i] = f"out of domain: the tumour type is {tumour}, the model is of {', '.join(made_for)}"
-            elif not tumour and _unclear(matrix, patient):
-                reasons[i] = f"out of domain: {_unclear(matrix, patient)}"
+            elif not tumour:
+                note = _unclear(matrix, patient)
+                # 'lung' is one of several trained types to a model of many, and foreign to a model of one
+                if note.startswith(UNLISTED) or (note and self.spec.tumours):
+                    reasons[i] = f"out of domain: {note}"
         return reasons
 
     def __sklearn_is_fitted__(self) -> bool:
