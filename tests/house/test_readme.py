@@ -23,6 +23,7 @@ GENERATED = {
     "blocks": "| clinical |",
     "brca_subtype": "| average over the observed blocks |",
     "gdsc2_response": "| mean of each drug |",
+    "prognosis": "| serum albumin |",
 }
 
 
@@ -70,8 +71,16 @@ def test_the_generated_parts_are_filled():
 
 
 def test_the_experiment_says_what_the_indication_says():
-    written = Experiment.from_yaml(ROOT / "experiments" / "melanoma_ici.yaml")
+    written = Experiment.from_yaml(ROOT / "experiments" / "melanoma_bundled.yaml")
     spec = INDICATIONS["melanoma_ici"]
     assert (written.cohorts, written.holdout) == (list(spec.cohorts), list(spec.holdout))
     assert written.digest == Experiment(indication="melanoma_ici").digest
     assert all(len(load_cohort(name)) for name in (*written.cohorts, *written.holdout))
+
+
+@pytest.mark.parametrize("name", ["melanoma_ici", "pan_ici"])
+def test_the_experiments_on_all_cohorts_say_their_sets(name):
+    written = Experiment.from_yaml(ROOT / "experiments" / f"{name}.yaml")
+    assert written.indication == written.name == name
+    assert (len(written.sets["A"]), len(written.sets["B"])) == (12, 6)
+    assert set(written.sets["B"]) < set(written.sets["A"])
