@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from theracast.predict.files import replace_file
 from theracast.predict.records import Scores
 
 
-def write_scores(scores: Scores, path: str | Path) -> dict[str, int]:
+def write_scores(scores: Scores, path: str | Path) -> dict[str, Any]:
     """Write a scores table; refused rows go to ``<name>.rejects.parquet``, the account to ``<name>.json``.
 
     Parameters
@@ -21,8 +22,9 @@ def write_scores(scores: Scores, path: str | Path) -> dict[str, int]:
 
     Returns
     -------
-    dict of str to int
-        The account: ``rows_in``, ``scored``, ``abstained``, ``rejected``.
+    dict
+        The account: ``rows_in``, ``scored``, ``abstained``, ``rejected``; and ``prior`` and ``site`` of
+        `Scores.assumptions`.
 
     Raises
     ------
@@ -40,7 +42,7 @@ def write_scores(scores: Scores, path: str | Path) -> dict[str, int]:
     1
     """
     path = Path(path)
-    account = scores.account()
+    account = {**scores.account(), **scores.assumptions()}
     replace_file(path, lambda temporary: scores.table.to_parquet(temporary, index=False))
     rejects = path.with_suffix(".rejects.parquet")
     if len(scores.rejects):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
@@ -14,7 +15,23 @@ import theracast
 from theracast.errors import TheracastError, UsageError
 from theracast.predict.cli_datasets import app as datasets
 from theracast.predict.cli_features import blocks, build, check
-from theracast.predict.console import CohortArgument, Units, cohort_named, err, out, show, steps
+from theracast.predict.console import CohortArgument, Units, cohort_named, err, out, require_cohorts, show, steps
+
+if TYPE_CHECKING:
+    from theracast.features.cohort import Cohort
+    from theracast.models.recalibration import Recalibration
+    from theracast.models.validate import Validation
+    from theracast.predict.predictor import Predictor
+
+
+def _a_rate(rate: float | None) -> float | None:
+    """Refuse an impossible rate before anything is read."""
+    if rate is not None and not 0 < rate < 1:
+        raise UsageError(
+            "a response rate lies between 0 and 1", where="--response-rate", got=f"{rate:g}", wanted="0.3 for 30%"
+        )
+    return rate
+
 
 app = typer.Typer(
     name="theracast",
@@ -37,6 +54,23 @@ Tracking = Annotated[
         "--tracking-uri", envvar="MLFLOW_TRACKING_URI", help="MLflow store; mlflow.db here or above by default."
     ),
 ]
+Rate = Annotated[
+    float | None,
+    typer.Option(
+        "--response-rate",
+        metavar="RATE",
+        callback=_a_rate,
+        help="Response rate of the site, such as 0.3; that of the training studies is assumed otherwise.",
+    ),
+]
+Labelled = Annotated[
+    str | None,
+    typer.Option(
+        "--recalibrate",
+        metavar="COHORT",
+        help="Patients of the same site with column response (R or NR), however few, picked without regard to it.",
+    ),
+]
 Model = Annotated[
     str, typer.Argument(metavar="MODEL", help="models:/NAME@ALIAS, models:/NAME/VERSION, runs:/..., or a folder.")
 ]
@@ -52,14 +86,17 @@ def demo(
     """Train on the real cohorts that ship with the package, register, score an unseen cohort, write the report."""
     from theracast.models.config import Experiment
     from theracast.predict.demo import run_demo
-    from theracast.predict.tables import cohort_rows, mean_rows
 
     with steps() as step:
         done = run_demo(Experiment(indication="melanoma_ici"), output, tracking=tracking, progress=step)
     how = "trained" if done.trained else "reused (same data, same code)"
     out.print(f"\n[bold]{done.model_uri}[/] version {done.version}, {how}\n")
-    show(cohort_rows(done.validation), "AUC on cohorts the model never saw (95% interval)")
-    show(mean_rows(done.validation), "Random-effects mean over the cohorts")
+    if not done.promoted:
+        champion = f"models:/{done.experiment.name}@champion"
+        out.print(
+            f"{champion} was trained by another experiment and stays champion; the demo's model stands beside it.\n"
+        )
+    _show_validation(done.validation)
     account = done.scores.account()
     out.print(f"{done.experiment.holdout[0]}: " + ", ".join(f"{v} {k.replace('_', ' ')}" for k, v in account.items()))
     for label, path in done.files.items():
@@ -87,21 +124,25 @@ def indications(name: Annotated[str | None, typer.Argument(help="One indication,
 def train(
     experiment: Annotated[Path, typer.Argument(metavar="EXPERIMENT.yaml", help="See experiments/melanoma_ici.yaml.")],
     promote: Annotated[bool, typer.Option(help="Give the new version the alias champion.")] = True,
+    jobs: Annotated[
+        int | None,
+        typer.Option("--jobs", "-j", min=1, help="Processes; all cores where there are many cohorts, else one."),
+    ] = None,
     tracking: Tracking = None,
 ) -> None:
     """Train, validate on whole cohorts left out, and register."""
     from theracast.models.config import Experiment
     from theracast.models.train import train as run
     from theracast.predict.registry import register
-    from theracast.predict.tables import cohort_rows, mean_rows
 
     wanted = Experiment.from_yaml(experiment)
-    with steps() as step:
-        training = run(wanted, step)
+    names = [*wanted.cohorts, *wanted.holdout]
+    require_cohorts(names, str(experiment))
+    with steps(len(names)) as step:
+        training = run(wanted, lambda text: step(text, done=text.startswith("predicted ")), jobs)
         step("register the model")
         uri, version = register(training, tracking=tracking, promote=promote)
-    show(cohort_rows(training.validation), "AUC on cohorts the model never saw (95% interval)")
-    show(mean_rows(training.validation), "Random-effects mean over the cohorts")
+    _show_validation(training.validation)
     out.print(f"registered {uri} (version {version})")
 
 
@@ -111,21 +152,28 @@ def score(
     cohort: CohortArgument,
     output: Annotated[Path, typer.Option("-o", "--output", help="Parquet file for the scores.")],
     strict: Annotated[bool, typer.Option(help="Stop at the first refused row.")] = False,
+    rate: Rate = None,
+    labelled: Labelled = None,
     unit: Units = None,
     tracking: Tracking = None,
 ) -> None:
-    """Score every patient of a cohort; every row read is scored, abstained or rejected."""
+    """Score every patient of a cohort; every row read is scored, abstained or rejected.
+
+    What is known of the site moves probabilities and intervals, in the
+    open: each patient's notes say so. Ranks and decisions stay.
+
+    \b
+      theracast score MODEL COHORT -o scores.parquet --response-rate 0.3
+      theracast score MODEL COHORT -o scores.parquet --recalibrate LABELLED
+    """  # noqa: D301 # \b is how click keeps lines apart
     from theracast.predict.batch import write_scores
-    from theracast.predict.registry import load_predictor
 
     with steps() as step:
-        step("read the cohort")
-        tables = cohort_named(cohort, unit)
-        step("load the model")
-        predictor = load_predictor(model, tracking=tracking)
+        tables, predictor, site = _ready(step, model, cohort, rate, labelled, unit, tracking)
         step(f"score {len(tables)} patients")
-        scores = predictor.score(tables, strict=strict)
+        scores = predictor.score(tables, strict=strict, site=site)
         account = write_scores(scores, output)
+    _tell_site(site)
     for reason, n in scores.table.reason[scores.table.decision == "abstain"].value_counts().head(5).items():
         out.print(f"  abstained {n}: {escape(str(reason))}", highlight=False)
     for code, n in scores.rejects.code.value_counts().items():
@@ -141,18 +189,16 @@ def report(
     patient: Annotated[
         str | None, typer.Option("--patient", metavar="ID", help="One patient; the cohort by default.")
     ] = None,
+    rate: Rate = None,
+    labelled: Labelled = None,
     unit: Units = None,
     tracking: Tracking = None,
 ) -> None:
     """Write one self-contained page for a patient or a cohort."""
-    from theracast.predict.registry import load_predictor
     from theracast.predict.report.page import cohort_page, patient_page, write_page
 
     with steps() as step:
-        step("read the cohort")
-        tables = cohort_named(cohort, unit)
-        step("load the model")
-        predictor = load_predictor(model, tracking=tracking)
+        tables, predictor, site = _ready(step, model, cohort, rate, labelled, unit, tracking)
         if patient is not None and patient not in tables.ids and patient not in set(tables.roster.patient_id):
             raise UsageError(
                 "no such patient in the cohort",
@@ -160,11 +206,12 @@ def report(
                 fix="Check the id; it is text, with leading zeros.",
             )
         step("explain")
-        scores = predictor.score(tables, explained=True)
+        scores = predictor.score(tables, explained=True, site=site)
         step("write the page")
         spec, about = predictor.model.spec, predictor.about
         page = cohort_page(scores, spec, about) if patient is None else patient_page(scores, patient, spec, about)
         write_page(page, output)
+    _tell_site(site)
     out.print(str(output), highlight=False, soft_wrap=True)
 
 
@@ -174,6 +221,46 @@ def models(tracking: Tracking = None) -> None:
     from theracast.predict.registry import list_models, store_uri
 
     show(list_models(tracking), f"Models in {escape(store_uri(tracking))}")
+
+
+def _ready(
+    step: Callable[[str], None],
+    model: str,
+    cohort: str,
+    rate: float | None,
+    labelled: str | None,
+    unit: list[str] | None,
+    tracking: str | None,
+) -> tuple[Cohort, Predictor, Recalibration]:
+    """Read the cohort, load the model, and fit it to the site."""
+    from theracast.predict.registry import load_predictor
+
+    if rate is not None and labelled is not None:
+        raise UsageError("--response-rate and --recalibrate exclude each other", fix="Labels tell the rate too.")
+    step("read the cohort")
+    tables = cohort_named(cohort, unit)
+    known = cohort_named(labelled, unit) if labelled is not None else None
+    step("load the model")
+    predictor = load_predictor(model, tracking=tracking)
+    step("fit the model to the site")
+    return tables, predictor, predictor.site(tables, rate=rate, labelled=known)
+
+
+def _tell_site(site: Recalibration) -> None:
+    if site.note:
+        line = f"log-odds x {site.slope:.2f} {site.intercept:+.2f}"
+        out.print(f"  site: {escape(site.note)} ({line})", highlight=False, soft_wrap=True)
+
+
+def _show_validation(validation: Validation) -> None:
+    from theracast.predict.tables import cohort_rows, coverage_rows, mean_rows, set_rows
+
+    show(cohort_rows(validation), "AUC on cohorts the model never saw (95% interval)")
+    show(mean_rows(validation), "Random-effects mean over the cohorts")
+    for name, rows in set_rows(validation).items():
+        show(rows, f"Random-effects mean over set {escape(name)}")
+    if len(validation.coverage):
+        show(coverage_rows(validation), "Coverage of the label sets on cohorts the model never saw")
 
 
 for verb in (blocks, check, build):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,7 +13,16 @@ import typer
 from rich import box
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
 from theracast.errors import UsageError
@@ -119,24 +129,95 @@ def cohort_named(cohort: str, units: list[str] | None) -> Cohort:
     return read_cohort(cohort_place(cohort), units=said)
 
 
+def require_cohorts(names: Sequence[str], where: str) -> None:
+    """Stop before a long run when a cohort that it needs is not here.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Data sets or folders.
+    where : str
+        What names them, for the message.
+
+    Raises
+    ------
+    UsageError
+        All that are missing, where they were looked for, and how to bring those that can be fetched.
+
+    Examples
+    --------
+    >>> require_cohorts(["riaz2017_mel", "riaz2071_mel"], "e.yaml")
+    Traceback (most recent call last):
+    ...
+    theracast.errors.UsageError: cohorts are not here | where: e.yaml | got: 1 of 2 missing: riaz2071_mel | ...
+    """
+    from theracast.features.datasets import dataset_path
+    from theracast.features.sources import data_folder, public_sources
+
+    missing = []
+    for name in names:
+        try:
+            dataset_path(name)
+        except UsageError:
+            missing.append(name)
+    if not missing:
+        return
+    told = os.environ.get("THERACAST_DATA")
+    looked = [data_folder() / "ici", *([] if told else [Path("../shared/data/ici").resolve()])]
+    calls = [f"'theracast datasets fetch {n}'" for n, s in public_sources().items() if set(s.cohorts) & set(missing)]
+    bring = f"bring some of them with {' and '.join(calls)}, " if calls else ""
+    raise UsageError(
+        "cohorts are not here",
+        where=where,
+        got=f"{len(missing)} of {len(names)} missing: {', '.join(missing)}",
+        wanted=f"a folder of each name in {' or '.join(map(str, looked))}"
+        + (" (THERACAST_DATA)" if told else "; THERACAST_DATA is not set"),
+        fix=f"Set THERACAST_DATA to the folder that holds ici/, {bring}or leave them out of the experiment.",
+    )
+
+
 @contextmanager
-def steps() -> Iterator[Any]:
-    """Show the step under way; on a terminal as a spinner with the time, elsewhere not at all.
+def steps(total: int | None = None) -> Iterator[Any]:
+    """Show the step under way, and how much of a long run is done.
+
+    On a terminal a spinner with the time, and a bar with the time left where there is a total; elsewhere nothing, but
+    a line on stderr for each of a total.
+
+    Parameters
+    ----------
+    total : int, optional
+        How many long steps there are.
 
     Yields
     ------
     callable
-        Takes the text of the step.
+        Takes the text of the step, and ``done=True`` when one of the total is done.
 
     Examples
     --------
     >>> with steps() as step:
     ...     step("wait")
     """
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    columns: list[ProgressColumn] = [SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()]
+    if total:
+        columns[2:] = [
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+        ]
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
-        task = bar.add_task("")
-        yield lambda text: bar.update(task, description=escape(text))
+        task, count = bar.add_task("", total=total), 0
+
+        def tell(text: str, done: bool = False) -> None:
+            nonlocal count
+            count += done
+            bar.update(task, description=escape(text), advance=int(done))
+            if done and not err.is_terminal:
+                err.print(f"{count}/{total} {escape(text)}", highlight=False, soft_wrap=True)
+
+        yield tell
 
 
 def show(frame: pd.DataFrame, title: str) -> None:

@@ -14,8 +14,9 @@ from theracast.models.config import Experiment
 from theracast.models.train import train
 from theracast.models.validate import Validation
 from theracast.predict.batch import write_scores
+from theracast.predict.champion import champion_of, is_champion_of_another, version_of
 from theracast.predict.records import Scores
-from theracast.predict.registry import champion_of, load_predictor, load_validation, register, store_uri
+from theracast.predict.registry import CHAMPION, load_predictor, load_validation, register, store_uri
 from theracast.predict.report.page import cohort_page, patient_page, write_page
 from theracast.predict.report.plots import overview, to_png
 
@@ -33,7 +34,9 @@ class Demo:
     model_uri, version : str
         The registered model.
     trained : bool
-        False when the champion of an earlier run was used again.
+        False when the version of an earlier run was used again.
+    promoted : bool
+        Whether it is the champion; False where the champion is of another experiment, which keeps the alias.
     scores : Scores
         Of the held-out cohort.
     patient_id : str
@@ -54,6 +57,7 @@ class Demo:
     model_uri: str
     version: str
     trained: bool
+    promoted: bool
     scores: Scores
     patient_id: str
     files: dict[str, Path]
@@ -67,7 +71,10 @@ def run_demo(
     tracking: str | None = None,
     progress: Callable[[str], None] = lambda step: None,
 ) -> Demo:
-    """Train or reuse the champion, score the held-out cohort, write scores, pages and pictures.
+    """Train or reuse a model, score the held-out cohort, write scores, pages and pictures.
+
+    A champion of the same name that another experiment trained keeps its alias: the demo's model is then a version
+    beside it.
 
     Parameters
     ----------
@@ -92,14 +99,15 @@ def run_demo(
     """
     begun = time.monotonic()
     folder = Path(folder)
-    progress("look for a champion of the same data and code")
-    version = champion_of(experiment, tracking=tracking)
+    progress("look for a model of the same data and code")
+    promoted = not is_champion_of_another(experiment, tracking=tracking)
+    version = (champion_of if promoted else version_of)(experiment, tracking=tracking)
     trained = version is None
     if version is None:
         training = train(experiment, progress)
         progress("register the model")
-        _, version = register(training, tracking=tracking)
-    uri = f"models:/{experiment.name}@champion"
+        _, version = register(training, tracking=tracking, promote=promoted)
+    uri = f"models:/{experiment.name}@{CHAMPION}" if promoted else f"models:/{experiment.name}/{version}"
     progress(f"score {experiment.holdout[0]}, which the model never saw")
     predictor = load_predictor(uri, tracking=tracking)
     validation = load_validation(uri, tracking=tracking)
@@ -119,7 +127,8 @@ def run_demo(
     if scores.explanation is not None:
         to_png(overview(validation, scores.explanation, patient_id), files["picture"])
     files["store"] = Path(store_uri(tracking, create=True).removeprefix("sqlite:///"))
-    return Demo(experiment, validation, uri, version, trained, scores, patient_id, files, time.monotonic() - begun)
+    took = time.monotonic() - begun
+    return Demo(experiment, validation, uri, version, trained, promoted, scores, patient_id, files, took)
 
 
 def _clearest(table: pd.DataFrame) -> str:

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit
 
 import theracast
 from theracast.checks import Problem
-from theracast.errors import DataError
+from theracast.errors import DataError, UsageError
 from theracast.features.cohort import Cohort, as_cohort
+from theracast.features.matrix import FeatureMatrix
 from theracast.models.base import ResponseModel
 from theracast.models.recalibration import Recalibration
 from theracast.models.storage import load_model
 from theracast.predict.explain import explain
-from theracast.predict.records import COLUMNS, Scores
+from theracast.predict.records import AS_TRAINED, COLUMNS, Scores
 from theracast.provenance import digest_json
 
-_AS_TRAINED = Recalibration()
+#: How the reason begins of a patient who is none of those that the model was made for.
+OUTSIDE = "out of domain"
 
 
 class Predictor:
@@ -95,7 +99,7 @@ class Predictor:
         *,
         explained: bool = False,
         strict: bool = False,
-        site: Recalibration = _AS_TRAINED,
+        site: Recalibration = AS_TRAINED,
     ) -> Scores:
         """Score every patient; implausible rows are refused one by one, an implausible column as a whole.
 
@@ -129,23 +133,10 @@ class Predictor:
         >>> predictor.score(wide).rejects.code.tolist()
         ['THX-D15']
         """
-        cohort = as_cohort(X)
-        problems = self.model.assembler_.check(cohort)
-        _stop(problems)
-        roster = _with_problems(cohort, problems)
-        if strict and (roster.code != "").any():
-            first = roster[roster.code != ""].iloc[0]
-            raise DataError(
-                first.reason,
-                code=first.code,
-                where=f"row {first.name + 1}",
-                fix="Correct the row, or leave out --strict.",
-            )
-        usable = cohort.subset(roster.patient_id[(roster.code == "") & (roster.repeats < 0)])
-        # checked above, with all rows: a rule about a whole column must not turn when the bad rows are gone
-        matrix = self.model.matrix(usable, checked=True)
+        matrix, roster = self._read(as_cohort(X), strict)
         table = self.model.respond(matrix, site).table
         coverage = [c for c in table.columns if c.startswith("coverage_")]
+        table["tumour_type"] = matrix.tumours
         table["model_uri"], table["model_version"] = self.uri, self.version
         table["provenance"] = [digest_json([self.digest, theracast.__version__, d]) for d in matrix.digests]
         table["notes"] = ["; ".join(filter(None, [*matrix.notes.get(i, []), site.note])) for i in table.index]
@@ -165,9 +156,127 @@ class Predictor:
             len(roster),
             explain(self.model, matrix, site) if explained else None,
             tuple(int(i) for i in kept.index),
+            self.model.fusion_.prior,
+            site,
         )
         scores.account()
         return scores
+
+    def site(
+        self,
+        X: Cohort | pd.DataFrame | None = None,
+        *,
+        rate: float | None = None,
+        labelled: Cohort | pd.DataFrame | None = None,
+    ) -> Recalibration:
+        """Say what is known of the site whose patients are scored: its response rate, or patients with labels.
+
+        Both move probabilities and intervals; ranks, label sets and decisions stay.
+
+        Parameters
+        ----------
+        X : Cohort or wide DataFrame, optional
+            The patients to be scored, as many as come, not picked. With 20 or more, their mean probability becomes
+            the rate; with fewer, the odds move from the rate that the model assumes for patients with the same tumour
+            types and blocks. Those who are out of domain do not count.
+        rate : float, optional
+            Response rate of the site, in (0, 1).
+        labelled : Cohort or wide DataFrame, optional
+            Patients of the site with column ``response``, however few, picked without regard to it.
+
+        Returns
+        -------
+        Recalibration
+            For `score`; without rate and labels one that changes nothing.
+
+        Raises
+        ------
+        UsageError
+            When both are given, or the rate is not inside 0-1.
+        DataError
+            THX-D24 when no one has a label, or no one with a label is of those that the model was made for.
+
+        Examples
+        --------
+        >>> from theracast.features.datasets import load_cohort
+        >>> predictor = Predictor(ResponseModel("melanoma_ici").fit(load_cohort("liu2019_mel")), "0" * 64)
+        >>> riaz = load_cohort("riaz2017_mel")
+        >>> site = predictor.site(riaz, rate=0.2)
+        >>> site.note
+        'response rate given: 20%, matched to the mean of 51 patients'
+        >>> round(float(predictor.score(riaz, site=site).table.probability.mean()), 3)
+        0.2
+        >>> predictor.site(labelled=riaz).note
+        'fitted to 49 labelled patients, 10 of them responders'
+        """
+        if rate is not None and labelled is not None:
+            raise UsageError(
+                "a response rate and labelled patients of one site", fix="Give one of them: labels tell the rate too."
+            )
+        if labelled is not None:
+            return self._from_labels(as_cohort(labelled))
+        if rate is None:
+            return AS_TRAINED
+        prior = self.model.fusion_.prior
+        Recalibration.from_rate(prior, rate)  # a wrong rate is told before any patient is measured
+        if X is None:
+            return Recalibration.from_rate(prior, rate)
+        matrix, _ = self._read(as_cohort(X))
+        matrix = matrix.subset(self._inside(matrix))
+        base, _ = self.model.fusion_.split(matrix)
+        assumed = float(expit(base).mean()) if len(base) else prior
+        return Recalibration.from_rate(assumed, rate, self.model.fusion_.margin(matrix))
+
+    def _from_labels(self, cohort: Cohort) -> Recalibration:
+        """Fit to the labelled patients whom the model can read."""
+        labels = cohort.response
+        if not labels.notna().any():
+            raise DataError(
+                "no labels to recalibrate by",
+                code="THX-D24",
+                got=f"{len(labels)} patients, none with a response",
+                wanted="column response in table clinical: R or NR for some of them",
+                fix="Add labels, or tell the response rate of the site instead.",
+            )
+        matrix, _ = self._read(cohort)
+        inside, y = self._inside(matrix), labels.reindex(matrix.values.index).to_numpy()
+        used = inside & ~np.isnan(y)
+        if not used.any():
+            raise DataError(
+                "no labelled patient is one that the model can judge",
+                code="THX-D24",
+                got=f"{int(labels.notna().sum())} with a label, {int((~inside).sum())} of {len(inside)} out of domain "
+                "or with nothing known",
+                fix="Take labelled patients of the tumour types that the model was made for.",
+            )
+        mine = matrix.subset(used)
+        site = Recalibration.from_labels(self.model.fusion_.margin(mine), y[used], self.model.fusion_.prior)
+        seen = int(mine.studies.isin(self.model.studies_).sum())
+        if not seen:
+            return site
+        return replace(site, note=f"{site.note}; {seen} of them are of studies that the model was trained on")
+
+    def _read(self, cohort: Cohort, strict: bool = False) -> tuple[FeatureMatrix, pd.DataFrame]:
+        """Measure the patients that are not refused; say of every row what became of it."""
+        problems = self.model.assembler_.check(cohort)
+        _stop(problems)
+        roster = _with_problems(cohort, problems)
+        if strict and (roster.code != "").any():
+            first = roster[roster.code != ""].iloc[0]
+            raise DataError(
+                first.reason,
+                code=first.code,
+                where=f"row {first.name + 1}",
+                fix="Correct the row, or leave out --strict.",
+            )
+        usable = cohort.subset(roster.patient_id[(roster.code == "") & (roster.repeats < 0)])
+        # checked above, with all rows: a rule about a whole column must not turn when the bad rows are gone
+        return self.model.matrix(usable, checked=True), roster
+
+    def _inside(self, matrix: FeatureMatrix) -> np.ndarray:
+        """Say who has a probability that was meant for such patients."""
+        table = self.model.respond(matrix).table
+        return (table.probability.notna() & ~table.reason.str.startswith(OUTSIDE)).to_numpy()
 
 
 def _stop(problems: list[Problem]) -> None:

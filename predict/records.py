@@ -8,8 +8,11 @@ from typing import Any
 import pandas as pd
 
 from theracast.errors import ModelError
+from theracast.models.recalibration import Recalibration
 from theracast.predict.explain import Explanation
 
+#: Nothing is known of the site.
+AS_TRAINED = Recalibration()
 #: Columns of a scores table, in order; ``coverage_<block>`` columns follow.
 COLUMNS = (
     "patient_id",
@@ -19,6 +22,7 @@ COLUMNS = (
     "set",
     "decision",
     "reason",
+    "tumour_type",
     "blocks_used",
     "blocks_missing",
     "model_uri",
@@ -44,6 +48,10 @@ class Scores:
         When asked for; one row per distinct patient.
     positions : tuple of int
         Row (from 0) at which each line of `table` was read.
+    prior : float
+        Response rate that the model assumes: that of its training studies, in [0, 1]; NaN when not told.
+    site : Recalibration
+        What was known of the site, and moved the probabilities; by default nothing.
 
     Examples
     --------
@@ -57,6 +65,8 @@ class Scores:
     rows_in: int
     explanation: Explanation | None = None
     positions: tuple[int, ...] = ()
+    prior: float = float("nan")
+    site: Recalibration = AS_TRAINED
 
     def account(self) -> dict[str, int]:
         """Count the fates.
@@ -88,6 +98,22 @@ class Scores:
                 wanted=f"{self.rows_in} rows",
             )
         return {"rows_in": self.rows_in, "scored": scored, "abstained": abstained, "rejected": rejected}
+
+    def assumptions(self) -> dict[str, Any]:
+        """Return what the probabilities rest on beside the patients' tables, JSON-ready.
+
+        Returns
+        -------
+        dict
+            ``prior``, the response rate that the model assumes (None when not told), and ``site``: ``intercept``,
+            ``slope``, ``note`` and ``refused`` as in `Recalibration`.
+
+        Examples
+        --------
+        >>> Scores(pd.DataFrame(), pd.DataFrame(), 0, prior=0.3).assumptions()
+        {'prior': 0.3, 'site': {'intercept': 0.0, 'slope': 1.0, 'note': '', 'refused': False}}
+        """
+        return {"prior": None if self.prior != self.prior else self.prior, "site": self.site.state()}
 
     def aligned(self) -> pd.DataFrame:
         """Return one line per row read, in order; refused rows have the decision ``rejected`` and no number.
@@ -171,6 +197,10 @@ class Prediction:
         Digest of model, version of the code and input.
     notes : str
         What a reader should know, separated by semicolons.
+    set : str
+        ``response``, ``no_response`` or ``both``: the answers that the 90% conformal set cannot exclude.
+    tumour_type : str
+        Tumour type that the patient was read as; empty when it is not known.
 
     Examples
     --------
@@ -190,6 +220,8 @@ class Prediction:
     model_version: str = ""
     provenance: str = ""
     notes: str = ""
+    set: str = ""
+    tumour_type: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-ready form; NaN becomes None.

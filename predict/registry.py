@@ -21,9 +21,10 @@ import theracast
 from theracast.errors import ModelError
 from theracast.models.config import Experiment
 from theracast.models.storage import save_model
-from theracast.models.train import Training, data_digests
+from theracast.models.train import Training
 from theracast.models.validate import Validation
 from theracast.predict.contract import input_columns, input_example
+from theracast.predict.kept import pack_validation, unpack_validation, validation_files, validation_metrics
 from theracast.predict.predictor import Predictor
 from theracast.predict.report.plots import forest, to_png
 from theracast.provenance import code_digest, digest_json
@@ -33,6 +34,7 @@ STORE = "mlflow.db"
 CHAMPION = "champion"
 #: Read before mlflow writes its own choice into the same variable.
 _USERS_REGISTRY = os.environ.get("MLFLOW_REGISTRY_URI")
+_OUTPUTS = {"probability": "double", "decision": "string", "set": "string"}
 _PINNED = ("numpy", "pandas", "scipy", "scikit-learn", "xgboost", "numba", "mlflow")
 
 
@@ -143,13 +145,12 @@ def register(training: Training, *, tracking: str | None = None, promote: bool =
     mlflow.set_experiment(experiment_id=_experiment_id(mlflow, experiment.indication, store))
     with mlflow.start_run(run_name=experiment.name) as run, tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        table, mean = training.validation.table, training.validation.mean
+        validation = training.validation
         about = {
             "experiment": experiment.model_dump(),
             "experiment_digest": experiment.digest,
             "data": training.data,
-            "validation": _records(table),
-            "mean": _records(mean),
+            **pack_validation(validation),
             "prior": model.fusion_.prior,
         }
         digest = save_model(model, folder / "model", about)
@@ -157,12 +158,12 @@ def register(training: Training, *, tracking: str | None = None, promote: bool =
             {"learner": experiment.learner, "cohorts": ",".join(experiment.cohorts), **experiment.options}
         )
         mlflow.set_tags({f"data.{k}": v[:16] for k, v in training.data.items()} | {"model_digest": digest})
-        mlflow.log_metrics(_metrics(table, mean))
-        table.to_csv(folder / "validation.csv", index=False)
-        mean.to_csv(folder / "mean.csv", index=False)
-        to_png(forest(training.validation), folder / "forest.png")
-        for name in ("validation.csv", "mean.csv", "forest.png"):
+        mlflow.log_metrics(validation_metrics(validation))
+        for name, table in validation_files(validation).items():
+            table.to_csv(folder / name, index=False)
             mlflow.log_artifact(folder / name)
+        to_png(forest(validation), folder / "forest.png")
+        mlflow.log_artifact(folder / "forest.png")
         info = mlflow.pyfunc.log_model(
             name=experiment.name,
             python_model=str(Path(__file__).with_name("pyfunc.py")),
@@ -177,7 +178,7 @@ def register(training: Training, *, tracking: str | None = None, promote: bool =
             client.create_registered_model(experiment.name, description=model.spec.title)
         version = client.create_model_version(experiment.name, info.model_uri, run.info.run_id, model_id=info.model_id)
         number = str(version.version)
-        for key, value in _key(experiment, training.data).items():
+        for key, value in training_key(experiment, training.data).items():
             client.set_model_version_tag(experiment.name, number, key, value)
         if not promote:
             return f"models:/{experiment.name}/{number}", number
@@ -249,13 +250,20 @@ def load_validation(model_uri: str, *, tracking: str | None = None) -> Validatio
     Validation
         Tables only: the predictions of single patients are not kept in the registry.
 
+    Raises
+    ------
+    ModelError
+        THX-R01 when the model is not there, or no validation was kept with it.
+
     Examples
     --------
     >>> callable(load_validation)
     True
     """
-    about = load_predictor(model_uri, tracking=tracking).about
-    return Validation(pd.DataFrame(), pd.DataFrame(about["validation"]), pd.DataFrame(about["mean"]))
+    found = unpack_validation(load_predictor(model_uri, tracking=tracking).about)
+    if found is None:
+        raise ModelError("no validation was kept with the model", code="THX-R01", where=model_uri)
+    return found
 
 
 def list_models(tracking: str | None = None) -> pd.DataFrame:
@@ -290,36 +298,26 @@ def list_models(tracking: str | None = None) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["name", "version", "aliases", "registered", "theracast"])
 
 
-def champion_of(experiment: Experiment, *, tracking: str | None = None) -> str | None:
-    """Say which version is champion, if it was trained by this experiment on the same data with the same code.
+def training_key(experiment: Experiment, data: dict[str, str]) -> dict[str, str]:
+    """Name what decides a training: equal keys, equal models.
 
     Parameters
     ----------
     experiment : Experiment
-        What would be trained.
-    tracking : str, optional
-        As in `store_uri`.
+        What is trained.
+    data : dict of str to str
+        Cohort to its digest.
 
     Returns
     -------
-    str or None
-        The version, or None when it has to be trained.
+    dict of str to str
+        The tags of a version.
 
     Examples
     --------
-    >>> callable(champion_of)
-    True
+    >>> sorted(training_key(Experiment(indication="melanoma_ici"), {}))
+    ['code_digest', 'data_digest', 'experiment_digest', 'theracast']
     """
-    mlflow, _ = connect(tracking, create=True)
-    try:
-        found = mlflow.MlflowClient().get_model_version_by_alias(experiment.name, CHAMPION)
-    except mlflow.MlflowException:
-        return None
-    return str(found.version) if _key(experiment, data_digests(experiment)).items() <= found.tags.items() else None
-
-
-def _key(experiment: Experiment, data: dict[str, str]) -> dict[str, str]:
-    """Name what decides a training: equal keys, equal models."""
     return {
         "experiment_digest": experiment.digest,
         "data_digest": digest_json(data),
@@ -365,19 +363,8 @@ def _signature(mlflow: ModuleType, blocks: tuple[str, ...]) -> Any:
     from mlflow.types.schema import AnyType, ColSpec, Schema
 
     inputs = Schema([ColSpec(AnyType(), name=c, required=False) for c in input_columns(blocks)])
-    outputs = Schema([ColSpec(t, name=n) for n, t in {"probability": "double", "decision": "string"}.items()])
+    outputs = Schema([ColSpec(t, name=n) for n, t in _OUTPUTS.items()])
     return mlflow.models.ModelSignature(inputs=inputs, outputs=outputs)
-
-
-def _metrics(table: pd.DataFrame, mean: pd.DataFrame) -> dict[str, float]:
-    ours = table[table.model == "theracast"].set_index("cohort")
-    values = {f"auc.{c}": v for c, v in ours.auc.items()} | {f"brier.{c}": v for c, v in ours.brier.items()}
-    values |= {f"mean_auc.{m}": v for m, v in mean.set_index("model").auc.items()}
-    return {re.sub(r"[^\w./-]", "_", str(k)): float(v) for k, v in values.items() if pd.notna(v)}
-
-
-def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    return [{k: None if pd.isna(v) else v for k, v in row.items()} for row in table.to_dict("records")]
 
 
 def _first_line(error: Exception) -> str:

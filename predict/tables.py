@@ -6,6 +6,7 @@ import pandas as pd
 
 from theracast.models.baselines import BASELINES
 from theracast.models.estimates import Estimate
+from theracast.models.fusion import SET_LEVEL
 from theracast.models.validate import MODEL, Validation
 
 
@@ -60,7 +61,8 @@ def mean_rows(validation: Validation) -> pd.DataFrame:
     Returns
     -------
     DataFrame of str
-        ``model``, ``mean AUC``, ``theracast above it`` (paired, on the same patients), ``cohorts``.
+        ``model``, ``mean AUC`` (random effects), ``theracast above it`` (paired, on the same patients), ``plain mean``
+        (arithmetic, as other papers give) and ``cohorts``.
 
     Examples
     --------
@@ -69,10 +71,84 @@ def mean_rows(validation: Validation) -> pd.DataFrame:
     >>> mean_rows(Validation(pd.DataFrame(), pd.DataFrame(), m))["mean AUC"].tolist()
     ['.60 (.50-.70)']
     """
-    mean = validation.mean
+    return _mean_rows(validation.mean)
+
+
+def set_rows(validation: Validation) -> dict[str, pd.DataFrame]:
+    """Give the same as `mean_rows` for each named set of cohorts.
+
+    Parameters
+    ----------
+    validation : Validation
+        From `leave_cohorts_out`.
+
+    Returns
+    -------
+    dict of str to DataFrame of str
+        By the name of the set.
+
+    Examples
+    --------
+    >>> m = pd.DataFrame({"model": ["a"], "auc": [0.6], "auc_lower": [0.5], "auc_upper": [0.7], "cohorts": [3],
+    ...                   "gain": [0.1], "gain_lower": [0.0], "gain_upper": [0.2]})
+    >>> set_rows(Validation(pd.DataFrame(), pd.DataFrame(), m, {"A": m}))["A"]["theracast above it"].tolist()
+    ['.10 (.00-.20)']
+    """
+    return {name: _mean_rows(mean) for name, mean in validation.sets.items()}
+
+
+def coverage_rows(validation: Validation) -> pd.DataFrame:
+    """Say for each cohort how often the label sets held the answer, and how often they decided.
+
+    Parameters
+    ----------
+    validation : Validation
+        From `leave_cohorts_out`.
+
+    Returns
+    -------
+    DataFrame of str
+        ``cohort``, ``n``, ``coverage``, that among responders (``R``) and non-responders (``NR``), ``both`` (share of
+        patients whose set holds both answers), ``right when single``, and ``below 90%``: whether the coverage is more
+        than two standard errors too low. No rows where the label sets were not kept.
+
+    Examples
+    --------
+    >>> from theracast.models.conformal import coverage_table
+    >>> p = pd.DataFrame({"cohort": "a", "y": [0, 1, 1], "set": ["both", "response", "no_response"]})
+    >>> coverage_rows(Validation(p, p, p, coverage=coverage_table(p))).iloc[0].tolist()
+    ['a', '3', '67%', '50%', '100%', '33%', '50%', '']
+    """
+    held = validation.coverage
+    if held.empty:
+        return pd.DataFrame()
+    shares = {
+        "coverage": "coverage",
+        "R": "coverage_response",
+        "NR": "coverage_no_response",
+        "both": "abstained",
+        "right when single": "right_when_single",
+    }
+    out = pd.DataFrame({"cohort": held.cohort, "n": held.n.astype(str)})
+    for name, column in shares.items():
+        out[name] = ["n/e" if v != v else f"{v:.0%}" for v in held[column]]
+    out[f"below {SET_LEVEL:.0%}"] = ["" if holds else "yes" for holds in held.holds]
+    return out
+
+
+def _mean_rows(mean: pd.DataFrame) -> pd.DataFrame:
     text = [str(_estimate(r, "auc")) if r.model != "prevalence" else ".50 (by definition)" for _, r in mean.iterrows()]
     gain = ["" if r.model == MODEL else str(_estimate(r, "gain")) for _, r in mean.iterrows()]
-    return pd.DataFrame({"model": mean.model, "mean AUC": text, f"{MODEL} above it": gain, "cohorts": mean.cohorts})
+    plain = ["" if v != v else _short(v) for v in mean.get("plain", pd.Series(float("nan"), mean.index))]
+    return pd.DataFrame(
+        {
+            "model": mean.model,
+            "mean AUC": text,
+            f"{MODEL} above it": gain,
+            "plain mean": plain,
+            "cohorts": mean.cohorts,
+        }
+    )
 
 
 def markdown(frame: pd.DataFrame) -> str:

@@ -5,17 +5,29 @@ import pandas as pd
 import pytest
 
 from theracast.errors import ModelError, SetupError
+from theracast.models.recalibration import Recalibration
 from theracast.predict.batch import write_scores
 from theracast.predict.files import replace_file
 from theracast.predict.records import Scores
 
 TABLE = pd.DataFrame({"patient_id": ["a", "b"], "decision": ["response", "abstain"]})
 REJECTS = pd.DataFrame({"row": [3], "patient_id": ["c"], "code": ["THX-D15"], "reason": ["age"]})
+UNTOLD = {"prior": None, "site": {"intercept": 0.0, "slope": 1.0, "note": "", "refused": False}}
+
+
+def test_what_was_assumed_of_the_site_stands_beside_the_scores(tmp_path):
+    site = Recalibration(-0.5, 0.9, "fitted to 12 labelled patients, 4 of them responders")
+    write_scores(Scores(TABLE, REJECTS, 3, prior=0.3, site=site), tmp_path / "s.parquet")
+    kept = json.loads((tmp_path / "s.json").read_text())
+    assert (kept["prior"], kept["site"]) == (
+        0.3,
+        {"intercept": -0.5, "slope": 0.9, "note": site.note, "refused": False},
+    )
 
 
 def test_scores_rejects_and_account_stand_beside_each_other(tmp_path):
     account = write_scores(Scores(TABLE, REJECTS, 3), tmp_path / "new" / "s.parquet")
-    assert account == {"rows_in": 3, "scored": 1, "abstained": 1, "rejected": 1}
+    assert account == {"rows_in": 3, "scored": 1, "abstained": 1, "rejected": 1} | UNTOLD
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "new" / "s.parquet"), TABLE)
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "new" / "s.rejects.parquet"), REJECTS)
     assert json.loads((tmp_path / "new" / "s.json").read_text()) == account

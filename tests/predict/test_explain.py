@@ -19,7 +19,7 @@ def models():
 
 
 def explained(model, cohort):
-    return explain(model, model.assembler_.matrix(cohort))
+    return explain(model, model.matrix(cohort))
 
 
 @learners
@@ -79,7 +79,10 @@ def test_one_patient_lists_what_counted_weightiest_first(models, learner):
     assert len(rows) == e.values.loc[cohort.ids[0]].notna().sum()
     assert rows.points.abs().is_monotonic_decreasing
     assert list(rows) == ["block", "feature", "about", "value", "unit", "proxy", "median", "percentile", "points"]
-    assert rows[["median", "percentile"]].notna().all(axis=None)
+    placed = (rows.block + "__" + rows.feature).isin(models[learner].reference_)
+    assert (rows[["median", "percentile"]].notna().all(axis=1) == placed).all()
+    assert (rows.points[~placed] == 0).all()  # the same for everyone in every training study: it was not learned
+    assert (~placed).sum() <= 1
     assert (rows.about != "").all()
 
 

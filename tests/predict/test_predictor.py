@@ -1,11 +1,13 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import logit
 
-from theracast.errors import DataError, ModelError
+from theracast.errors import DataError, ModelError, UsageError
 from theracast.features.cohort import Cohort
 from theracast.features.datasets import load_cohort
 from theracast.models.base import ResponseModel
+from theracast.models.recalibration import Recalibration
 from theracast.models.storage import save_model
 from theracast.predict.predictor import Predictor
 from theracast.predict.records import COLUMNS, Scores
@@ -154,6 +156,139 @@ def test_one_patients_record_is_json_ready(predictor):
     assert set(record) == set(COLUMNS)
     with pytest.raises(ModelError, match="no such patient"):
         scores.prediction("p2")
+
+
+# ---------------------------------------------------------------- what is known of the site
+
+
+@pytest.fixture(scope="module")
+def mgh():
+    return load_cohort("mgh2022_mel")
+
+
+def test_a_told_rate_becomes_the_mean_and_changes_no_rank_no_set_no_decision(predictor, mgh):
+    site = predictor.site(mgh, rate=0.15)
+    plain, moved = predictor.score(mgh), predictor.score(mgh, site=site)
+    assert moved.table.probability.mean() == pytest.approx(0.15, abs=1e-6)
+    for same in ("set", "decision", "reason"):
+        assert moved.table[same].tolist() == plain.table[same].tolist()
+    assert moved.table.probability.rank().tolist() == plain.table.probability.rank().tolist()
+    assert ((moved.table.lower < moved.table.probability) & (moved.table.probability < moved.table.upper)).all()
+    assert moved.table.notes.str.contains("response rate given: 15%, matched to the mean of 34 patients").all()
+    assert moved.assumptions() == {"prior": predictor.model.fusion_.prior, "site": site.state()}
+    assert plain.assumptions()["site"]["note"] == ""
+
+
+def test_few_patients_move_from_the_rate_assumed_for_such_patients(predictor, mgh):
+    few = mgh.subset(mgh.ids[:5])
+    site, alone = predictor.site(few, rate=0.15), predictor.site(rate=0.15)
+    prior = predictor.model.fusion_.prior
+    assert alone.intercept == pytest.approx(logit(0.15) - logit(prior))
+    assert "instead of the assumed" in site.note
+    reference = predictor.score(few, explained=True).explanation.reference
+    assert site.intercept == pytest.approx(logit(0.15) - logit(reference.mean()))
+    # the assumed rate given back: nothing moves
+    assert predictor.site(few, rate=float(reference.mean())).intercept == pytest.approx(0.0, abs=1e-9)
+
+
+def test_explanations_follow_the_site(predictor, mgh):
+    scores = predictor.score(mgh, explained=True, site=predictor.site(mgh, rate=0.15))
+    e = scores.explanation
+    np.testing.assert_allclose(e.probability, scores.table.probability, atol=1e-12)
+    np.testing.assert_allclose(e.reference + e.points.sum(axis=1), e.probability, atol=1e-9)
+
+
+def test_labels_give_intercept_and_slope_and_say_how_many(predictor, mgh):
+    site = predictor.site(labelled=mgh)
+    margin, y = logit(predictor.score(mgh).table.probability.to_numpy()), mgh.response.to_numpy()
+    by_hand = Recalibration.from_labels(margin, y, predictor.model.fusion_.prior)
+    assert (site.intercept, site.slope) == pytest.approx((by_hand.intercept, by_hand.slope))
+    assert site.note == f"fitted to 34 labelled patients, {int(y.sum())} of them responders"
+    some = Cohort.from_tables(
+        {k: t.assign(response=t.response.where(np.arange(34) < 9)) if k == "clinical" else t
+         for k, t in mgh.tables.items()}, units=mgh.units)  # fmt: skip
+    assert predictor.site(labelled=some).note.startswith("fitted to 9 labelled patients")
+
+
+def test_one_class_of_labels_is_taken_in_the_open(predictor, mgh):
+    responders = mgh.subset(mgh.ids[(mgh.response == 1).to_numpy()])
+    site = predictor.site(labelled=responders)
+    assert site.note == f"fitted to {len(responders)} labelled patients, {len(responders)} of them responders"
+    assert site.intercept > 0
+
+
+def test_labels_of_training_studies_are_told(predictor):
+    assert "49 of them are of studies that the model was trained on" in predictor.site(
+        labelled=load_cohort("riaz2017_mel")).note  # fmt: skip
+
+
+def test_without_rate_and_labels_nothing_is_known(predictor, mgh):
+    assert predictor.site() == predictor.site(mgh) == Recalibration()
+
+
+def unlabelled():
+    return wide().iloc[[0, 2]]
+
+
+@pytest.mark.parametrize("rate", [0.0, 1.0, 2.0, -0.1, float("nan")])
+@pytest.mark.parametrize("with_patients", [True, False])
+def test_an_impossible_rate_is_a_wrong_call(predictor, rate, with_patients):
+    with pytest.raises(UsageError, match="a response rate lies between 0 and 1"):
+        predictor.site(unlabelled() if with_patients else None, rate=rate)
+
+
+def test_rate_and_labels_exclude_each_other(predictor, mgh):
+    with pytest.raises(UsageError, match="a response rate and labelled patients"):
+        predictor.site(rate=0.3, labelled=mgh)
+
+
+def labelled(words, **columns):
+    table = pd.DataFrame({"clinical:age": 60.0, "mutations:tmb": 9.0, "mutations:tmb_unit": "mut/Mb"} | columns,
+                         index=[f"p{i}" for i in range(len(words))])  # fmt: skip
+    return table.assign(**{"clinical:response": words})
+
+
+@pytest.mark.parametrize("words", [[None, None], ["", None]])
+def test_d24_no_labels_are_a_data_error(predictor, words):
+    for cohort in (labelled(words), labelled(words).drop(columns="clinical:response")):
+        with pytest.raises(DataError, match=r"THX-D24: no labels.*2 patients, none.*do: Add labels"):
+            predictor.site(labelled=cohort)
+
+
+def test_labels_of_another_tumour_teach_nothing(predictor):
+    cohort = labelled(["R", "NR", "NR"], **{"clinical:cancer_type": "Kidney"})
+    with pytest.raises(DataError, match=r"THX-D24: no labelled patient.*3 with a label, 3 of 3 out of domain"):
+        predictor.site(labelled=cohort)
+    mixed = labelled(["R", "NR", "NR"], **{"clinical:cancer_type": ["Kidney", "melanoma", "melanoma"]})
+    assert predictor.site(labelled=mixed).note == "fitted to 2 labelled patients, 0 of them responders"
+
+
+def test_labels_that_are_no_labels(predictor):
+    with pytest.raises(DataError, match="response holds other words"):
+        predictor.site(labelled=labelled(["R", "maybe"]))
+
+
+def test_refused_rows_do_not_count(predictor):
+    cohort = labelled(["R", "NR", "NR"], **{"clinical:age": [60.0, -1.0, 61.0]})
+    assert predictor.site(labelled=cohort).note.startswith("fitted to 2 labelled patients")
+
+
+def test_patients_out_of_domain_do_not_move_the_others(predictor, mgh):
+    foreign = mgh.wide().assign(**{"clinical:cancer_type": "Kidney"}).rename(index=lambda i: f"x{i}")
+    both = Cohort.from_wide(pd.concat([mgh.wide(), foreign]), units=mgh.units)
+    assert predictor.site(both, rate=0.2).intercept == pytest.approx(predictor.site(mgh, rate=0.2).intercept)
+    nobody = predictor.site(Cohort.from_wide(foreign, units=mgh.units), rate=0.2)
+    assert nobody.intercept == predictor.site(rate=0.2).intercept
+
+
+def test_every_line_says_which_tumour_type_was_read(predictor):
+    table = wide().iloc[[0, 2, 4]].assign(**{"clinical:cancer_type": ["Skin Cutaneous Melanoma", "RCC", "chordoma"]})
+    lines = predictor.score(table).table
+    assert lines.tumour_type.tolist() == ["melanoma", "renal", ""]
+    assert lines.reason.str.startswith("out of domain").tolist() == [False, True, True]
+    assert predictor.score(wide().iloc[[0]]).table.tumour_type.tolist() == ["melanoma"]  # the model's one population
+    assert predictor.score(table).prediction("p3").to_dict()["tumour_type"] == "renal"
+    assert predictor.score(table).prediction("p3").to_dict()["set"] in ("response", "no_response", "both")
 
 
 def test_explanations_come_when_asked(predictor):

@@ -8,9 +8,9 @@ from theracast.errors import ModelError
 from theracast.features.datasets import load_cohort
 from theracast.models.config import Experiment
 from theracast.models.train import train
+from theracast.predict.champion import champion_of, is_champion_of_another, version_of
 from theracast.predict.contract import input_columns
 from theracast.predict.registry import (
-    champion_of,
     connect,
     list_models,
     load_predictor,
@@ -21,7 +21,12 @@ from theracast.predict.registry import (
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:mlflow.*", "ignore::ResourceWarning")
 
-SMALL = Experiment(indication="melanoma_ici", cohorts=["liu2019_mel", "riaz2017_mel"], holdout=["mgh2022_mel"])
+SMALL = Experiment(
+    indication="melanoma_ici",
+    cohorts=["liu2019_mel", "riaz2017_mel"],
+    holdout=["mgh2022_mel"],
+    sets={"both trained": ["liu2019_mel", "riaz2017_mel"]},
+)
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +68,15 @@ def test_the_champion_is_found_again_and_only_by_what_made_it(store):
     assert champion_of(SMALL.model_copy(update={"claim": "words"}), tracking=store) == "1"
     assert champion_of(SMALL.model_copy(update={"learner": "xgboost"}), tracking=store) is None
     assert champion_of(SMALL.model_copy(update={"name": "other"}), tracking=store) is None
+
+
+def test_a_champion_of_another_experiment_is_known_as_such(store):
+    other = SMALL.model_copy(update={"learner": "xgboost"})
+    assert version_of(SMALL, tracking=store) == "1"
+    assert version_of(other, tracking=store) is None
+    assert not is_champion_of_another(SMALL, tracking=store)
+    assert is_champion_of_another(other, tracking=store)
+    assert not is_champion_of_another(SMALL.model_copy(update={"name": "other"}), tracking=store)  # there is none
 
 
 def test_the_list_names_versions_and_aliases(store):
@@ -138,8 +152,27 @@ def test_mlflow_gives_the_same_numbers(pyfunc, predictor, wide):
     np.testing.assert_array_equal(served.probability, ours.probability)
     np.testing.assert_array_equal(served.lower, ours.lower)
     assert served.decision.tolist() == ours.decision.tolist()
+    assert served["set"].tolist() == ours["set"].tolist()
+    assert set(served["set"]) <= {"response", "no_response", "both"}
     assert served.provenance.tolist() == ours.provenance.tolist()
     assert served.index.equals(wide.index)
+
+
+def test_mlflow_reads_the_tumour_type(pyfunc, wide):
+    assert "clinical:cancer_type" in wide  # of mgh2022_mel: melanoma
+    served = pyfunc.predict(wide.assign(**{"clinical:cancer_type": "Kidney"}))
+    assert served.decision.eq("abstain").all()
+    assert served.reason.str.startswith("out of domain: the tumour type is renal").all()
+    assert served.tumour_type.eq("renal").all()
+    untold = pyfunc.predict(wide.drop(columns="clinical:cancer_type"))
+    np.testing.assert_array_equal(untold.probability, pyfunc.predict(wide).probability)
+    assert untold.tumour_type.eq("melanoma").all()
+
+
+def test_the_signature_lists_the_tumour_type_and_the_set(pyfunc):
+    signature = pyfunc.metadata.signature
+    assert "clinical:cancer_type" in signature.inputs.input_names()
+    assert signature.outputs.input_names() == ["probability", "decision", "set"]
 
 
 def test_mlflow_takes_whole_numbers(pyfunc, wide):
@@ -186,13 +219,17 @@ def test_the_run_tells_the_whole_story(store, predictor):
     mlflow, _ = connect(store)
     (run,) = mlflow.search_runs(search_all_experiments=True, output_format="list")
     assert run.data.params == {"learner": "logistic", "cohorts": "liu2019_mel,riaz2017_mel"}
-    assert {"auc.liu2019_mel", "auc.mgh2022_mel", "brier.riaz2017_mel", "mean_auc.theracast"} <= set(run.data.metrics)
+    wanted = {"auc.liu2019_mel", "brier.riaz2017_mel", "mean_auc.theracast", "mean_auc.both_trained.theracast"}
+    assert wanted | {"auc.mgh2022_mel", "coverage.mgh2022_mel"} <= set(run.data.metrics)
     assert run.data.tags["model_digest"] == predictor.digest
     assert {"data.liu2019_mel", "data.mgh2022_mel"} <= set(run.data.tags)
     names = {a.path for a in mlflow.MlflowClient().list_artifacts(run.info.run_id)}
-    assert {"validation.csv", "mean.csv", "forest.png"} <= names
+    assert {"validation.csv", "mean.csv", "sets.csv", "coverage.csv", "forest.png"} <= names
     kept = pd.read_csv(mlflow.artifacts.download_artifacts(run_id=run.info.run_id, artifact_path="validation.csv"))
     assert set(kept.cohort) == {"liu2019_mel", "riaz2017_mel", "mgh2022_mel"}
+    kept = pd.read_csv(mlflow.artifacts.download_artifacts(run_id=run.info.run_id, artifact_path="sets.csv"))
+    assert set(kept.set) == {"both trained"}
+    assert kept.cohorts[kept.model == "theracast"].tolist() == [2]
 
 
 def test_the_validation_comes_with_the_model(store):
@@ -200,6 +237,12 @@ def test_the_validation_comes_with_the_model(store):
     assert validation.predictions.empty
     assert set(validation.table.cohort) == {"liu2019_mel", "riaz2017_mel", "mgh2022_mel"}
     assert validation.mean.model.iloc[0] == "theracast"
+    assert list(validation.sets) == ["both trained"]
+    assert validation.sets["both trained"].cohorts.iloc[0] == 2
+    assert set(validation.coverage.cohort) == {"liu2019_mel", "riaz2017_mel", "mgh2022_mel"}
+    assert validation.coverage.coverage.between(0, 1).all()
+    assert validation.table.auc.dtype == validation.mean.gain.dtype == float
+    assert {"tmb", "cytolytic"} <= set(validation.table.model)
 
 
 def test_r07_the_model_on_disk_holds_no_pickle(folder):
