@@ -248,8 +248,7 @@ def patterns(known: pd.DataFrame) -> list[tuple[tuple[str, ...], np.ndarray]]:
 def recentred(
     combiners: Mapping[tuple[str, ...], Combiner],
     margins: pd.DataFrame,
-    whole: Mapping[tuple[str, ...], Combiner],
-    whole_margins: pd.DataFrame,
+    levels: Mapping[tuple[str, ...], np.ndarray],
     tumours: np.ndarray,
 ) -> dict[tuple[str, ...], Combiner]:
     """Give a replica the average of the whole model: the response rate is an assumption, not part of the interval.
@@ -260,10 +259,8 @@ def recentred(
         Of the replica.
     margins : DataFrame of float64, shape (n_patients, n_blocks)
         By the experts of the replica.
-    whole : mapping of tuple of str to Combiner
-        Of the whole model.
-    whole_margins : DataFrame of float64, shape (n_patients, n_blocks)
-        By the experts of the whole model.
+    levels : mapping of tuple of str to ndarray of float64, shape (n_patients,)
+        Log-odds of the whole model, by its sets of blocks; NaN where a block is missing.
     tumours : ndarray of str, shape (n_patients,)
         Tumour type of each patient; each type keeps its own average.
 
@@ -275,20 +272,19 @@ def recentred(
     Examples
     --------
     >>> one, m = {("a",): Combiner(("a",), Logistic(np.array([1.0]), 0.0, {}, {}), 9)}, pd.DataFrame({"a": [1.0]})
-    >>> recentred(one, m, one, m + 1.0, np.array([""]))[("a",)].fit.intercept
+    >>> recentred(one, m, {("a",): np.array([2.0])}, np.array([""]))[("a",)].fit.intercept
     1.0
     """
     out = {}
     for blocks, combiner in combiners.items():
-        if blocks not in whole:
+        if blocks not in levels:
             continue
-        gap = whole[blocks].margin(whole_margins, tumours) - combiner.margin(margins, tumours)
-        middle = float(np.nanmean(gap))
-        types = sorted({*combiner.fit.offset, *whole[blocks].fit.offset})
-        offset = {t: combiner.fit.offset.get(t, 0.0) for t in types}
-        for t in offset:
-            mine = gap[(tumours == t) & ~np.isnan(gap)]
-            offset[t] += (float(mine.mean()) if mine.size else middle) - middle
+        gap = levels[blocks] - combiner.margin(margins, tumours)
+        known = ~np.isnan(gap)
+        middle = float(gap[known].mean())
+        offset = dict(combiner.fit.offset)
+        for tumour in sorted({t for t in tumours[known] if t}):
+            offset[tumour] = offset.get(tumour, 0.0) + float(gap[known & (tumours == tumour)].mean()) - middle
         fit = replace(combiner.fit, intercept=combiner.fit.intercept + middle, offset=offset)
         out[blocks] = replace(combiner, fit=fit)
     return out

@@ -119,6 +119,7 @@ class Fusion:
         everyone = np.ones(len(y), dtype=bool)
         self.combiners = self._combiners(fits.unseen, y, studies, tumours, everyone)
         margins = margins_of(self.experts, matrix, tumours)
+        levels = {blocks: c.margin(margins, tumours) for blocks, c in self.combiners.items()}
         self.replicas = []
         blind = np.full(len(y), np.nan)
         for k, experts in fits.replicas.items():
@@ -126,7 +127,7 @@ class Fusion:
             combiners = self._combiners(fits.unseen, y, studies, tumours, ~out)
             blind[out] = combine(combiners, fits.unseen[out], tumours[out])
             there = margins_of(experts, matrix, tumours)
-            self.replicas.append((experts, recentred(combiners, there, self.combiners, margins, tumours)))
+            self.replicas.append((experts, recentred(combiners, there, levels, tumours)))
         typical = np.sqrt(self._jackknife(matrix))
         for blocks, combiner in self.combiners.items():
             mine = margins[list(blocks)].notna().all(axis=1).to_numpy()
