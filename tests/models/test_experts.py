@@ -1,14 +1,13 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.special import expit
-from sklearn.linear_model import LogisticRegression
 
 from theracast.features.spec import Feature
 from theracast.models.experts import EXPERTS, LogisticExpert, TreeExpert
-from theracast.models.logistic import fit_logistic
 
 FEATURES = (
     Feature("up", "", "", direction=1),
@@ -55,7 +54,9 @@ def test_base_and_contributions_are_the_margin(fitted, learner):
     else:
         values = X.assign(free=np.log2(1 + X.free))
         standard = ((values - expert.centre) / expert.spread).clip(-3, 3).fillna(0)
-        assert margins(expert, X) == pytest.approx(expert.base + standard.to_numpy() @ expert.coef, abs=1e-12)
+        assert margins(expert, X) == pytest.approx(
+            expert.fit_.intercept + standard.to_numpy() @ expert.fit_.coef, abs=1e-12
+        )
 
 
 @learners
@@ -99,7 +100,7 @@ def test_an_unseen_and_a_constant_column_change_no_other_weight():
     X, *rest = simulated()
     kept = [f for f in FEATURES if f.name not in ("never", "constant")]
     small = LogisticExpert(kept).fit(X[[f.name for f in kept]], *rest)
-    assert LogisticExpert(FEATURES).fit(X, *rest).coef[:4] == pytest.approx(small.coef, abs=1e-6)
+    assert LogisticExpert(FEATURES).fit(X, *rest).fit_.coef[:4] == pytest.approx(small.fit_.coef, abs=1e-6)
 
 
 def test_a_missing_value_contributes_exactly_nothing(fitted):
@@ -108,7 +109,7 @@ def test_a_missing_value_contributes_exactly_nothing(fitted):
     assert (parts[X.isna().to_numpy()] == 0.0).all()
     base, nothing = fitted["logistic"].split(X * np.nan)
     assert (nothing == 0.0).all()
-    assert base == fitted["logistic"].base
+    assert base == fitted["logistic"].fit_.intercept
 
 
 @learners
@@ -132,72 +133,107 @@ def test_another_seed_gives_other_trees():
 def test_an_outlier_counts_no_more_than_three_deviations(fitted):
     patients = pd.DataFrame({"up": [1e3, 1e308]}, columns=NAMES).astype(float)
     far, further = margins(fitted["logistic"], patients)
-    assert far == further == pytest.approx(fitted["logistic"].base + 3 * fitted["logistic"].coef[0])
+    fit = fitted["logistic"].fit_
+    assert far == further == pytest.approx(fit.intercept + 3 * fit.coef[0])
 
 
-# ---------------------------------------------------------------- the fit behind experts and combiners
+def test_above_its_published_cut_a_value_counts_as_the_cut():
+    """TMB and NLR enter as they are, up to the cut of LORIS; patients above it also set centre and spread by it."""
+    X, y, weight, studies = simulated()
+    cut = (replace(FEATURES[0], most=1.0), *FEATURES[1:])
+    found = LogisticExpert(cut).fit(X, y, weight, studies)
+    before = LogisticExpert(FEATURES).fit(X.assign(up=X.up.clip(upper=1.0)), y, weight, studies)
+    assert (margins(found, X) == margins(before, X.assign(up=X.up.clip(upper=1.0)))).all()
+    high = pd.DataFrame({"up": [1.0, 5.0, np.nan]}, columns=NAMES).astype(float)
+    at, above, missing = margins(found, high)
+    assert at == above > missing == found.fit_.intercept
 
 
-def newton(X, y, weight, studies, ridge, towards=0.0):
-    """The slow twin: Newton's method on the criterion as it is written in the docstring of `fit_logistic`."""
-    names = sorted(set(studies))
-    design = np.column_stack([X, np.ones(len(y)), *[(np.asarray(studies) == s).astype(float) for s in names]])
-    p = X.shape[1]
-    goal = np.r_[np.full(p, towards), np.zeros(1 + len(names))]
-    pull = np.r_[np.full(p, ridge), 0.0, np.full(len(names), 1 / 0.7**2)]
-    x = goal.copy()
-    for _ in range(50):
-        mu = expit(design @ x)
-        gradient = design.T @ (weight * (mu - y)) + pull * (x - goal)
-        x = x - np.linalg.solve((design.T * (weight * mu * (1 - mu))) @ design + np.diag(pull), gradient)
-    return x[:p], x[p]
+# ---------------------------------------------------------------- tumour types
 
 
-def data(seed=0, n=240, p=4):
-    rng = np.random.default_rng(seed)
-    X = rng.normal(size=(n, p))
-    y = rng.binomial(1, expit(X @ np.linspace(-1, 1.5, p) - 0.5))
-    return X, y, rng.uniform(0.5, 2.0, n), np.repeat(["a", "b", "c"], n // 3)
+def typed(seed=0, n=600):
+    """Simulated truth: `free` helps in melanoma, harms in renal; the third type is rare; the last is not known."""
+    X, y, weight, studies = simulated(seed, n)
+    rng = np.random.default_rng(seed + 100)
+    kinds = rng.choice(np.array(["melanoma", "renal", "rare", ""], dtype=object), n, p=[0.45, 0.45, 0.02, 0.08])
+    turn = np.where(kinds == "renal", -1.0, 1.0)
+    z = (np.log2(1 + X.free) - 3).fillna(0)
+    y = rng.binomial(1, expit(X.up.fillna(0) + 1.5 * turn * z - 0.5))
+    return X, y, weight, studies, kinds
 
 
-@pytest.mark.parametrize("ridge", [0.1, 1.0, 30.0])
-def test_one_study_is_scikit_learns_ridge_logistic(ridge):
-    X, y, weight, _ = data()
-    coef, intercept = fit_logistic(X, y, weight, np.zeros(len(y)), ridge=ridge)
-    theirs = LogisticRegression(C=1 / ridge, tol=1e-10, max_iter=10_000).fit(X, y, sample_weight=weight)
-    # with one study its own intercept is pulled to 0 and the common one, which is free, takes it all
-    assert coef == pytest.approx(theirs.coef_[0], abs=1e-5)
-    assert intercept == pytest.approx(theirs.intercept_[0], abs=1e-5)
+@pytest.fixture(scope="module")
+def of_types():
+    return LogisticExpert(FEATURES, tie=5.0).fit(*typed())
 
 
-@pytest.mark.parametrize("towards", [0.0, 0.5])
-@pytest.mark.parametrize("ridge", [0.1, 5.0])
-def test_several_studies_agree_with_newton(ridge, towards):
-    coef, intercept = fit_logistic(*data(seed=3), ridge=ridge, towards=towards)
-    truth, level = newton(*data(seed=3), ridge, towards)
-    assert coef == pytest.approx(truth, abs=1e-5)
-    assert intercept == pytest.approx(level, abs=1e-5)
+def test_each_type_is_read_with_its_own_weights(of_types):
+    X, *_, kinds = typed(seed=1)
+    _, parts = of_types.split(X, kinds)
+    for kind in set(kinds):
+        mine = kinds == kind
+        alone = of_types.split(X[mine], kinds[mine])[1]
+        assert (alone == parts[mine]).all()
+        unit = of_types.fit_.own.get(kind, of_types.fit_.coef)
+        values = X[mine].assign(free=np.log2(1 + X[mine].free))
+        standard = ((values - of_types.centre) / of_types.spread).clip(-3, 3).fillna(0).to_numpy()
+        assert alone == pytest.approx(standard * unit, abs=1e-12)
+    free = NAMES.index("free")
+    assert of_types.fit_.own["melanoma"][free] > 0.4
+    assert of_types.fit_.own["renal"][free] < -0.4
 
 
-def test_a_wrong_sign_is_zero_and_the_others_are_as_if_it_were_not_there():
-    X, y, weight, studies = data()
-    coef, _ = fit_logistic(X, y, weight, studies, ridge=1.0, signs=np.array([1, 0, 0, 1]))
-    assert coef[0] == 0.0
-    assert coef[1:] == pytest.approx(newton(X[:, 1:], y, weight, studies, 1.0)[0], abs=1e-5)
-    assert (fit_logistic(X, y, weight, studies, ridge=1.0, signs=-1)[0] <= 0).all()
+def test_a_type_never_seen_and_no_type_get_the_common_weights(of_types):
+    X = typed(seed=1)[0]
+    base, bare = of_types.split(X)
+    for kind in ("chordoma", ""):
+        level, parts = of_types.split(X, np.full(len(X), kind, dtype=object))
+        assert (parts == bare).all()
+        assert level == base
+    assert (of_types.split(X, np.full(len(X), "renal", dtype=object))[1] != bare).any()
 
 
-def test_study_intercepts_absorb_a_shift_between_studies():
-    """Simulated truth: x differs between studies as their response rates do, and says nothing within a study."""
-    rng = np.random.default_rng(5)
-    studies = np.repeat(np.arange(6), 200)
-    rate = np.linspace(-1.0, 1.0, 6)[studies]
-    X = (rate + rng.normal(size=studies.size))[:, None]
-    y = rng.binomial(1, expit(rate))
-    ours = fit_logistic(X, y, np.ones(studies.size), studies, ridge=1.0)[0][0]
-    pooled = fit_logistic(X, y, np.ones(studies.size), np.zeros(studies.size), ridge=1.0)[0][0]
-    assert pooled > 0.25
-    assert abs(ours) < 0.12
+def test_the_rate_of_a_type_is_left_to_the_combiner(of_types):
+    """Every block's expert would add it, and a patient with four blocks would get it four times."""
+    assert of_types.fit_.offset == {}
+    X, y, weight, studies, kinds = typed()
+    rates = np.where(kinds == "melanoma", 1, y)  # simulated: every melanoma responded
+    expert = LogisticExpert(FEATURES, tie=5.0).fit(X * np.nan, rates, weight, studies, kinds)
+    base, parts = expert.split(X, kinds)
+    assert np.ndim(base) == 0
+    assert (parts == 0).all()
+
+
+def test_directions_and_dead_columns_hold_in_every_type(of_types):
+    for w in (of_types.fit_.coef, *of_types.fit_.own.values()):
+        assert w[0] >= 0
+        assert w[1] <= 0
+        assert w[2] >= 0
+        assert (w[4:] == 0).all()
+    assert set(of_types.fit_.own) == {"melanoma", "renal", "rare"}
+
+
+def test_without_a_tie_there_is_one_set_of_weights():
+    X, *_, kinds = typed(seed=1)
+    shared = LogisticExpert(FEATURES, tie=None).fit(*typed())
+    assert shared.fit_.own == {}
+    assert (shared.split(X, kinds)[1] == shared.split(X)[1]).all()
+
+
+def test_types_survive_json_to_the_bit(of_types):
+    X, *_, kinds = typed(seed=1)
+    again = LogisticExpert.from_state(json.loads(json.dumps(of_types.state())), FEATURES)
+    assert again.split(X, kinds)[1].tobytes() == of_types.split(X, kinds)[1].tobytes()
+    assert (again.C, again.tie) == (of_types.C, of_types.tie)
+
+
+def test_trees_do_not_read_the_type(fitted):
+    X, *_, kinds = typed(seed=1)
+    assert fitted["xgboost"].split(X, kinds)[1].tobytes() == fitted["xgboost"].split(X)[1].tobytes()
+
+
+# ---------------------------------------------------------------- studies
 
 
 @learners
