@@ -254,7 +254,7 @@ class Predictor:
         seen = int(mine.studies.isin(self.model.studies_).sum())
         if not seen:
             return site
-        return replace(site, note=f"{site.note}; {seen} of them are of studies that the model was trained on")
+        return replace(site, note=f"{site.note}, {seen} of studies that the model was trained on")
 
     def _read(self, cohort: Cohort, strict: bool = False) -> tuple[FeatureMatrix, pd.DataFrame]:
         """Measure the patients that are not refused; say of every row what became of it."""

@@ -17,24 +17,28 @@ from markupsafe import Markup
 
 from theracast.errors import ModelError
 from theracast.features.blocks import BLOCKS
+from theracast.features.tumours import tumour_types
 from theracast.models.base import LEVEL
-from theracast.models.estimates import Estimate
+from theracast.models.fusion import SET_LEVEL
 from theracast.models.spec import ResponseSpec
-from theracast.models.validate import MODEL, Validation
 from theracast.predict.explain import Explanation
 from theracast.predict.files import replace_file
+from theracast.predict.kept import unpack_validation
+from theracast.predict.predictor import OUTSIDE
 from theracast.predict.records import Prediction, Scores
+from theracast.predict.report.judged import judged
 from theracast.predict.report.plots import contributions, forest, to_svg
 from theracast.predict.report.printed import PALETTE, Printed, colours, number, readable, signed, value_in
 
 ANSWERS = {
-    "response": "Response is likelier than average",
-    "no_response": "Response is less likely than average",
+    "response": "The evidence speaks for response",
+    "no_response": "The evidence speaks against response",
     "abstain": "The model abstains",
 }
+#: What a label set leaves open.
+SETS = {"response": "response only", "no_response": "no response only", "both": "both possible"}
 #: Columns of the heat strip; with more patients than this, neighbours share one.
 _STRIP = 240
-_FORMS = ("cohort", "model", "n", "R", "NR", "auc", "auc_lower", "auc_upper", "note")
 
 
 def patient_page(scores: Scores, patient_id: str, spec: ResponseSpec, about: dict[str, Any]) -> str:
@@ -49,8 +53,8 @@ def patient_page(scores: Scores, patient_id: str, spec: ResponseSpec, about: dic
     spec : ResponseSpec
         What the model predicts, for whom.
     about : dict
-        What was kept with the model: ``experiment``, ``validation``, ``mean``, ``data``, ``trained_at``, ``digest``
-        and ``prior`` (the response rate that decisions are taken against); what is missing leaves its section out.
+        What was kept with the model: ``experiment``, ``data``, ``trained_at``, ``digest``, and what
+        `theracast.predict.kept.pack_validation` gives; what is missing leaves its section out.
 
     Returns
     -------
@@ -79,7 +83,7 @@ def patient_page(scores: Scores, patient_id: str, spec: ResponseSpec, about: dic
         spec,
         about,
         scores,
-        patient=_patient(scores.prediction(patient_id), scores.explanation) if scored else None,
+        patient=_patient(scores.prediction(patient_id), scores.explanation, scores.site.note) if scored else None,
         patient_id=str(patient_id),
         refusals=refusals.to_dict("records"),
         figure=_figure(scores.explanation, patient_id) if scored else None,
@@ -119,7 +123,7 @@ def cohort_page(scores: Scores, spec: ResponseSpec, about: dict[str, Any]) -> st
     first = {i: n for n, i in reversed(list(enumerate(scores.table.patient_id, start=1)))}
     fields = [c for c in scores.table.columns if c in Prediction.__dataclass_fields__]
     rows = [Prediction(**r) for r in scores.table[fields].to_dict("records")]
-    patients = [(n, _patient(rows[n - 1], scores.explanation)) for n in sorted(first.values())]
+    patients = [(n, _patient(rows[n - 1], scores.explanation, scores.site.note)) for n in sorted(first.values())]
     script = _text("table.js")
     return _render(
         "cohort.html.jinja",
@@ -128,6 +132,7 @@ def cohort_page(scores: Scores, spec: ResponseSpec, about: dict[str, Any]) -> st
         scores,
         account=scores.account(),
         rows=[(first[r.patient_id], r) for r in rows],
+        types=len({r.tumour_type for r in rows}),
         patients=patients,
         refusals=scores.rejects.to_dict("records"),
         strip=_strip(scores.explanation),
@@ -175,12 +180,21 @@ def _environment() -> Environment:
     env = Environment(
         loader=FunctionLoader(_text), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    env.filters.update(percent=_percent, number=number, readable=readable, signed=signed, value_in=value_in, doi=_doi)
+    env.filters.update(
+        percent=_percent,
+        tumour=_tumour,
+        sentence=_sentence,
+        number=number,
+        readable=readable,
+        signed=signed,
+        value_in=value_in,
+        doi=_doi,
+    )
     return env
 
 
 def _render(template: str, spec: ResponseSpec, about: dict[str, Any], scores: Scores, **more: Any) -> str:
-    validation = _validation(about)
+    validation = unpack_validation(about)
     return (
         _environment()
         .get_template(template)
@@ -189,12 +203,17 @@ def _render(template: str, spec: ResponseSpec, about: dict[str, Any], scores: Sc
             about=about,
             experiment=about.get("experiment") or {},
             level=f"{LEVEL:.0%}",
+            set_level=f"{SET_LEVEL:.0%}",
             answers=ANSWERS,
+            sets=SETS,
+            outside=_outside(scores),
+            prior=scores.prior,
+            site=scores.site,
             palette=PALETTE,
             colours=colours(scores.explanation) if scores.explanation else {},
             cohorts=scores.explanation.cohort if scores.explanation else "",
             style=Markup(_text("style.css")),  # noqa: S704 - our own file
-            validation=_judged(validation) if validation else [],
+            judged=judged(validation),
             forest=_inline(forest(validation), "AUC of the model on each cohort it had not seen; table below")
             if validation
             else None,
@@ -213,19 +232,41 @@ def _percent(p: float) -> str:
     return "below 1%" if p < 0.005 else "above 99%" if p > 0.995 else f"{100 * p:.0f}%"
 
 
+def _tumour(name: str) -> str:
+    """Give a tumour type as people call it; empty where it is not known."""
+    known = tumour_types()
+    return known[name].title if name in known else name
+
+
+def _sentence(reason: str) -> str:
+    """Say a reason as a sentence, without what its heading says already."""
+    text = reason.removeprefix(f"{OUTSIDE}: ")
+    return text[:1].upper() + text[1:]
+
+
+def _outside(scores: Scores) -> dict[str, int]:
+    """Count the patients who are out of domain, by the reason."""
+    reasons = scores.table.get("reason", pd.Series(dtype=object)).astype(str)
+    return {str(r): int(n) for r, n in reasons[reasons.str.startswith(OUTSIDE)].value_counts().items()}
+
+
 def _doi(text: str) -> str:
     """Return the address of a DOI, or nothing: no other text becomes a link."""
     return f"https://doi.org/{text}" if re.fullmatch(r"10\.\d{4,9}/[-._;()/:A-Za-z0-9]+", text) else ""
 
 
-def _patient(p: Prediction, explanation: Explanation | None) -> dict[str, Any]:
-    """Gather what is printed of one patient; ``why`` says why there is no explanation."""
+def _patient(p: Prediction, explanation: Explanation | None, site_note: str) -> dict[str, Any]:
+    """Gather what is printed of one patient; ``why`` says why there is no explanation.
+
+    The note of the site has a place of its own.
+    """
     printed = Printed.of(explanation, p.patient_id) if explanation else None
     gathered: dict[str, Any] = {
         "record": p,
+        "outside": p.reason.startswith(OUTSIDE),
         "used": [b for b in p.blocks_used.split(",") if b],
         "missing": [(b, BLOCKS[b].spec.about if b in BLOCKS else "") for b in p.blocks_missing.split(",") if b],
-        "notes": [n.strip() for n in p.notes.split(";") if n.strip()],
+        "notes": [n.strip() for n in p.notes.split(";") if n.strip() not in ("", site_note)],
         "printed": printed,
         "reference": float("nan"),
         "blocks": [],
@@ -287,35 +328,6 @@ def _figure(explanation: Explanation | None, patient_id: str) -> Markup | None:
         contributions(explanation, patient_id),
         "Bars from the average prediction to this patient's, feature by feature; the same figures stand in the table",
     )
-
-
-def _validation(about: dict[str, Any]) -> Validation | None:
-    """Read back the tables that `register` keeps with a model."""
-    if not about.get("validation"):
-        return None
-    table, mean = pd.DataFrame(about["validation"]), pd.DataFrame(about.get("mean") or [])
-    for part in (table, mean):
-        if "model" not in part and len(part):
-            part["model"] = MODEL
-    return Validation(pd.DataFrame(), table.reindex(columns=list(_FORMS)), mean)
-
-
-def _judged(validation: Validation) -> list[dict[str, Any]]:
-    rows = []
-    for part, mean in ((validation.table, False), (validation.mean, True)):
-        for r in part.to_dict("records"):
-            value, lower, upper = (float("nan") if r[k] is None else r[k] for k in ("auc", "auc_lower", "auc_upper"))
-            auc = str(Estimate(value, lower, upper, float("nan"))).replace("-", "–")
-            rows.append(
-                {
-                    "cohort": f"mean of {r['cohorts']:.0f} cohorts" if mean else r["cohort"],
-                    "model": r["model"],
-                    "n": "" if mean else f"{r['n']:.0f} ({r['R']:.0f} / {r['NR']:.0f})",
-                    "auc": auc,
-                    "note": "random effects" if mean else r["note"] or "",
-                }
-            )
-    return rows
 
 
 def _strip(explanation: Explanation | None) -> dict[str, Any] | None:

@@ -12,7 +12,9 @@ from theracast.predict.explain import Explanation
 #: After Okabe and Ito, safe for colour-blind readers; one colour per block, in the order of the blocks. The purple
 #: is darker than theirs, to stand out from white.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#B5548A", "#A67C00", "#3C8DBC")
-_WORDS = {w.replace("-", "").lower(): w for w in ("PD-L1", "TIL", "TMB", "LDH", "ECOG", "ICI", "CTLA-4", "DNA")} | {
+_WORDS = {
+    w.replace("-", "").lower(): w for w in ("PD-L1", "TIL", "TMB", "LDH", "ECOG", "ICI", "CTLA-4", "DNA", "NLR", "BMI")
+} | {
     "tgf": "TGF",
     "apobec": "APOBEC",
 }
@@ -171,8 +173,8 @@ def value_in(unit: str, value: float) -> str:
     >>> value_in("mut/Mb", 9.4), value_in("0/1", 1.0)
     ('9.4 mut/Mb', 'yes')
     """
-    if unit == "0/1" and not np.isnan(value):
-        return "yes" if value >= 0.5 else "no"
+    if unit == "0/1":
+        return "–" if np.isnan(value) else "yes" if value >= 0.5 else "no"
     return f"{number(value)} {unit}".strip()
 
 

@@ -218,7 +218,7 @@ def test_one_class_of_labels_is_taken_in_the_open(predictor, mgh):
 
 
 def test_labels_of_training_studies_are_told(predictor):
-    assert "49 of them are of studies that the model was trained on" in predictor.site(
+    assert "10 of them responders, 49 of studies that the model was trained on" in predictor.site(
         labelled=load_cohort("riaz2017_mel")).note  # fmt: skip
 
 

@@ -3,116 +3,19 @@
 import re
 from dataclasses import replace
 from html import unescape
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from reports import ABOUT, HOSTILE, SPEC, TABLE, VALIDATION, changed, loads, renamed, row, withheld, words
 
 from theracast.errors import ModelError, SetupError
-from theracast.features.datasets import load_cohort
-from theracast.models.base import ResponseModel
-from theracast.models.indications import INDICATIONS
 from theracast.models.validate import Validation
 from theracast.predict.predictor import Predictor
 from theracast.predict.report.page import cohort_page, patient_page, write_page
 from theracast.predict.report.plots import contributions, forest, overview, to_png, to_svg
 from theracast.predict.report.printed import Printed, apportion
-
-SPEC = INDICATIONS["melanoma_ici"]
-HOSTILE = "<script>alert(1)</script>\"'><img src=https://evil.example/x onerror=alert(2)>"
-CHROMIUM = Path("/usr/bin/chromium")
-QUIET = [f"--disable-{x}" for x in ("gpu", "background-networking", "component-update", "sync")] + ["--no-sandbox"]
-
-
-def row(cohort, model, auc, n=40, note=""):
-    spread = {"auc": auc, "auc_lower": auc - 0.1, "auc_upper": auc + 0.1}
-    return {"cohort": cohort, "model": model, "n": n, "R": n // 3, "NR": n - n // 3, **spread, "note": note}
-
-
-TABLE = [
-    *(row("first_mel", m, a) for m, a in [("theracast", 0.66), ("PD-L1", 0.55), ("TIL", 0.6), ("PD-L1 + TIL", 0.61)]),
-    row("small_mel", "theracast", 0.7, 20, "too few for a claim"),
-    row("one_class", "theracast", 0.5, 12, "not estimable: one class")
-    | dict.fromkeys(("auc", "auc_lower", "auc_upper")),
-]
-MEAN = [{"model": "theracast", "auc": 0.67, "auc_lower": 0.6, "auc_upper": 0.74, "tau2": 0.0, "cohorts": 2}]
-ABOUT = {
-    "experiment": {"name": "melanoma_ici", "claim": "A <b>claim</b>", "holdout": ["mgh2022_mel"]},
-    "validation": TABLE,
-    "mean": MEAN,
-    "data": {"first_mel": "ab" * 32},
-    "trained_at": "2026-01-31T12:00:00Z",
-    "digest": "cd" * 32,
-    "prior": 0.31,
-}
-VALIDATION = Validation(pd.DataFrame(), pd.DataFrame(TABLE), pd.DataFrame(MEAN))
-
-
-@pytest.fixture(scope="module")
-def model():
-    return ResponseModel("melanoma_ici").fit(load_cohort("liu2019_mel"))
-
-
-@pytest.fixture(scope="module")
-def scores(model):
-    predictor = Predictor(model, "0" * 64, uri="models:/melanoma_ici@champion", version="3")
-    return predictor.score(load_cohort("riaz2017_mel"), explained=True)
-
-
-def changed(scores, patient, **cells):
-    """The same scores with some cells of one patient changed."""
-    table = scores.table.astype(object)
-    for name, value in cells.items():
-        table.loc[table.patient_id == patient, name] = value
-    return replace(scores, table=table)
-
-
-def renamed(scores, old, new):
-    e = scores.explanation
-    frames = {k: getattr(e, k).rename(index={old: new}) for k in ("probability", "reference", "points", "values")}
-    frames |= {k: getattr(e, k).rename(index={old: new}) for k in ("proxy", "percentile", "residual")}
-    return replace(changed(scores, old, patient_id=new), explanation=replace(e, **frames))
-
-
-def withheld(scores, patient):
-    points = scores.explanation.points.copy()
-    points.loc[patient] = np.nan
-    return replace(scores, explanation=replace(scores.explanation, points=points))
-
-
-class Loads(HTMLParser):
-    """Everything that a browser would fetch: sources, style sheets, forms; plain links are not fetched."""
-
-    def __init__(self):
-        super().__init__()
-        self.found = []
-
-    def handle_starttag(self, tag, attrs):
-        fetching = {
-            "src",
-            "srcset",
-            "data",
-            "action",
-            "poster",
-            "background",
-            "xlink:href",
-            "" if tag == "a" else "href",
-        }
-        self.found += [v for k, v in attrs if k in fetching and not v.startswith(("#", "data:"))]
-
-
-def loads(html):
-    parser = Loads()
-    parser.feed(html)
-    styles = "".join(re.findall(r"<style>.*?</style>| style=\"[^\"]*\"", html, re.S))
-    return parser.found + [u for u in re.findall(r"(?:url\(|@import)\s*[\"']?([^)\"'\s]+)", styles) if u[0] != "#"]
-
-
-def words(html):
-    html = re.sub(r"<(style|script|svg)\b.*?</\1>", " ", html, flags=re.S)
-    return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", "", html)))
 
 
 def test_every_patient_adds_up_as_printed(scores):
@@ -178,8 +81,8 @@ def test_without_anything_known_of_the_model_its_sections_are_left_out(scores):
             {"decision": "abstain", "reason": "none of pathology is known"},
             "The model abstains: none of pathology is known",
         ),
-        ({"decision": "response", "reason": ""}, "Response is likelier than average"),
-        ({"decision": "no_response", "reason": ""}, "Response is less likely than average"),
+        ({"decision": "response", "reason": ""}, "The evidence speaks for response"),
+        ({"decision": "no_response", "reason": ""}, "The evidence speaks against response"),
     ],
 )
 def test_each_decision_in_plain_words(scores, cells, wanted):
@@ -305,73 +208,6 @@ def test_writing_replaces_whole_files_or_nothing(tmp_path):
     assert [f.name for f in tmp_path.iterdir()] == ["p.html"]
     with pytest.raises(SetupError, match="cannot be written"):
         write_page("x", page / "p.html")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    sync = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if not CHROMIUM.exists():
-        pytest.skip("no chromium at /usr/bin/chromium")
-    with sync.sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=str(CHROMIUM), args=QUIET)
-        yield browser
-        browser.close()
-
-
-def visit(browser, path, **options):
-    """Open a page; whatever the browser complains of or fetches is kept in the list."""
-    page, trouble = browser.new_context(**options).new_page(), []
-    page.on("console", lambda m: trouble.append(m.text))
-    page.on("pageerror", lambda e: trouble.append(str(e)))
-    page.on("request", lambda r: trouble.append(r.url) if not r.url.startswith(("file:", "data:")) else None)
-    page.goto(path.as_uri())
-    return page, trouble
-
-
-def test_patient_page_in_a_browser(browser, scores, tmp_path):
-    path = write_page(patient_page(renamed(scores, "Pt1", HOSTILE), HOSTILE, SPEC, ABOUT), tmp_path / "p.html")
-    for scheme, width in (("light", 1280), ("dark", 1280), ("light", 390)):
-        page, trouble = visit(browser, path, color_scheme=scheme, viewport={"width": width, "height": 800})
-        assert page.screenshot(full_page=True)
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-        assert page.locator("h2#answer").bounding_box()["y"] < 400
-        ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
-        assert (ground == "rgb(255, 255, 255)") == (scheme == "light")
-        assert not trouble
-    printed = page.pdf(prefer_css_page_size=True)
-    assert 1 <= len(re.findall(rb"/Type\s*/Page[^s]", printed)) <= 2
-
-
-def test_cohort_table_sorts_and_filters(browser, scores, tmp_path):
-    path = write_page(cohort_page(changed(scores, "Pt1", probability=np.nan), SPEC, ABOUT), tmp_path / "c.html")
-    page, trouble = visit(browser, path, viewport={"width": 390, "height": 800})
-    read = "[...document.querySelectorAll('#patients tbody tr:not([hidden])')].map(r => r.cells[%d].dataset.v)"
-    head = page.locator("#patients thead th").nth(1)
-    for direction, order in (("ascending", 1), ("descending", -1)):
-        head.locator("button").click()
-        assert head.get_attribute("aria-sort") == direction
-        values = [float(v) for v in page.evaluate(read % 1)]
-        assert np.isnan(values[-1])
-        assert values[:-1] == sorted(values[:-1], reverse=order < 0)
-    page.locator("#patients thead button").nth(1).press("ArrowLeft")
-    page.keyboard.press("Enter")
-    names = page.evaluate(read % 0)
-    assert names.index("Pt2") < names.index("Pt10")
-    assert page.locator("#patients thead th").first.get_attribute("aria-sort") == "ascending"
-
-    page.fill("#find", "Pt10")
-    expected = int(scores.table.patient_id.str.contains("Pt10").sum())
-    assert len(page.evaluate(read % 0)) == expected
-    assert page.inner_text("#shown") == f"{expected} of {len(scores.table)} shown"
-    page.locator("#find").press("Escape")
-    page.select_option("#decision", "response")
-    assert len(page.evaluate(read % 0)) == int((scores.table.decision == "response").sum())
-    page.select_option("#decision", "")
-
-    page.click("text=Pt10 >> nth=0")
-    assert page.evaluate("document.activeElement.parentElement.open")
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    assert not trouble
 
 
 def test_text_stands_out_in_both_schemes():

@@ -1,0 +1,54 @@
+"""The pages as a browser shows them: both schemes, narrow and wide, sorted and filtered."""
+
+import re
+
+import numpy as np
+from reports import ABOUT, HOSTILE, SPEC, changed, renamed, visit
+
+from theracast.predict.report.page import cohort_page, patient_page, write_page
+
+
+def test_patient_page_in_a_browser(browser, scores, tmp_path):
+    path = write_page(patient_page(renamed(scores, "Pt1", HOSTILE), HOSTILE, SPEC, ABOUT), tmp_path / "p.html")
+    for scheme, width in (("light", 1280), ("dark", 1280), ("light", 390)):
+        page, trouble = visit(browser, path, color_scheme=scheme, viewport={"width": width, "height": 800})
+        assert page.screenshot(full_page=True)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert page.locator("h2#answer").bounding_box()["y"] < 400
+        ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert (ground == "rgb(255, 255, 255)") == (scheme == "light")
+        assert not trouble
+    printed = page.pdf(prefer_css_page_size=True)
+    assert 1 <= len(re.findall(rb"/Type\s*/Page[^s]", printed)) <= 2
+
+
+def test_cohort_table_sorts_and_filters(browser, scores, tmp_path):
+    path = write_page(cohort_page(changed(scores, "Pt1", probability=np.nan), SPEC, ABOUT), tmp_path / "c.html")
+    page, trouble = visit(browser, path, viewport={"width": 390, "height": 800})
+    read = "[...document.querySelectorAll('#patients tbody tr:not([hidden])')].map(r => r.cells[%d].dataset.v)"
+    head = page.locator("#patients thead th").nth(1)
+    for direction, order in (("ascending", 1), ("descending", -1)):
+        head.locator("button").click()
+        assert head.get_attribute("aria-sort") == direction
+        values = [float(v) for v in page.evaluate(read % 1)]
+        assert np.isnan(values[-1])
+        assert values[:-1] == sorted(values[:-1], reverse=order < 0)
+    page.locator("#patients thead button").nth(1).press("ArrowLeft")
+    page.keyboard.press("Enter")
+    names = page.evaluate(read % 0)
+    assert names.index("Pt2") < names.index("Pt10")
+    assert page.locator("#patients thead th").first.get_attribute("aria-sort") == "ascending"
+
+    page.fill("#find", "Pt10")
+    expected = int(scores.table.patient_id.str.contains("Pt10").sum())
+    assert len(page.evaluate(read % 0)) == expected
+    assert page.inner_text("#shown") == f"{expected} of {len(scores.table)} shown"
+    page.locator("#find").press("Escape")
+    page.select_option("#decision", "response")
+    assert len(page.evaluate(read % 0)) == int((scores.table.decision == "response").sum())
+    page.select_option("#decision", "")
+
+    page.click("text=Pt10 >> nth=0")
+    assert page.evaluate("document.activeElement.parentElement.open")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert not trouble

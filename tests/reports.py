@@ -1,0 +1,114 @@
+"""Reports in tests: scores with cells changed, what a page says in words, and what it would fetch."""
+
+import re
+from dataclasses import replace
+from html import unescape
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from theracast.models.indications import INDICATIONS
+from theracast.models.validate import Validation
+
+SPEC = INDICATIONS["melanoma_ici"]
+HOSTILE = "<script>alert(1)</script>\"'><img src=https://evil.example/x onerror=alert(2)>"
+CHROMIUM = Path("/usr/bin/chromium")
+QUIET = [f"--disable-{x}" for x in ("gpu", "background-networking", "component-update", "sync")] + ["--no-sandbox"]
+
+
+def row(cohort, model, auc, n=40, note=""):
+    spread = {"auc": auc, "auc_lower": auc - 0.1, "auc_upper": auc + 0.1}
+    return {"cohort": cohort, "model": model, "n": n, "R": n // 3, "NR": n - n // 3, **spread, "note": note}
+
+
+TABLE = [
+    *(row("first_mel", m, a) for m, a in [("theracast", 0.66), ("PD-L1", 0.55), ("TIL", 0.6), ("PD-L1 + TIL", 0.61)]),
+    row("small_mel", "theracast", 0.7, 20, "too few for a claim"),
+    row("one_class", "theracast", 0.5, 12, "not estimable: one class")
+    | dict.fromkeys(("auc", "auc_lower", "auc_upper")),
+]
+MEAN = [{"model": "theracast", "auc": 0.67, "auc_lower": 0.6, "auc_upper": 0.74, "tau2": 0.0, "cohorts": 2}]
+GAIN = {"gain": 0.11, "gain_lower": -0.02, "gain_upper": 0.2, "plain": 0.56}
+PUBLISHED = row("", "gep", 0.56) | GAIN | {"cohorts": 2, "tau2": 0.0}
+SETS = {"A": [MEAN[0] | {"auc": 0.71, "auc_lower": 0.65, "auc_upper": 0.77}, PUBLISHED]}
+COVERAGE = [
+    {"cohort": c, "n": 40, "coverage": share, "se": 0.05, "coverage_response": share, "coverage_no_response": None,
+     "abstained": 0.6, "right_when_single": 0.75, "holds": share > 0.8, "within": True}
+    for c, share in (("first_mel", 0.93), ("small_mel", 0.7))
+]  # fmt: skip
+ABOUT = {
+    "experiment": {"name": "melanoma_ici", "claim": "A <b>claim</b>", "holdout": ["mgh2022_mel"]},
+    "validation": TABLE,
+    "mean": MEAN,
+    "data": {"first_mel": "ab" * 32},
+    "trained_at": "2026-01-31T12:00:00Z",
+    "digest": "cd" * 32,
+    "prior": 0.31,
+}
+VALIDATION = Validation(pd.DataFrame(), pd.DataFrame(TABLE), pd.DataFrame(MEAN))
+
+
+def changed(scores, patient, **cells):
+    """The same scores with some cells of one patient changed."""
+    table = scores.table.astype(object)
+    for name, value in cells.items():
+        table.loc[table.patient_id == patient, name] = value
+    return replace(scores, table=table)
+
+
+def renamed(scores, old, new):
+    e = scores.explanation
+    frames = {k: getattr(e, k).rename(index={old: new}) for k in ("probability", "reference", "points", "values")}
+    frames |= {k: getattr(e, k).rename(index={old: new}) for k in ("proxy", "percentile", "residual")}
+    return replace(changed(scores, old, patient_id=new), explanation=replace(e, **frames))
+
+
+def withheld(scores, patient):
+    points = scores.explanation.points.copy()
+    points.loc[patient] = np.nan
+    return replace(scores, explanation=replace(scores.explanation, points=points))
+
+
+class Loads(HTMLParser):
+    """Everything that a browser would fetch: sources, style sheets, forms; plain links are not fetched."""
+
+    def __init__(self):
+        super().__init__()
+        self.found = []
+
+    def handle_starttag(self, tag, attrs):
+        fetching = {
+            "src",
+            "srcset",
+            "data",
+            "action",
+            "poster",
+            "background",
+            "xlink:href",
+            "" if tag == "a" else "href",
+        }
+        self.found += [v for k, v in attrs if k in fetching and not v.startswith(("#", "data:"))]
+
+
+def loads(html):
+    parser = Loads()
+    parser.feed(html)
+    styles = "".join(re.findall(r"<style>.*?</style>| style=\"[^\"]*\"", html, re.S))
+    return parser.found + [u for u in re.findall(r"(?:url\(|@import)\s*[\"']?([^)\"'\s]+)", styles) if u[0] != "#"]
+
+
+def words(html):
+    html = re.sub(r"<(style|script|svg)\b.*?</\1>", " ", html, flags=re.S)
+    return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", "", html)))
+
+
+def visit(browser, path, **options):
+    """Open a page; whatever the browser complains of or fetches is kept in the list."""
+    page, trouble = browser.new_context(**options).new_page(), []
+    page.on("console", lambda m: trouble.append(m.text))
+    page.on("pageerror", lambda e: trouble.append(str(e)))
+    page.on("request", lambda r: trouble.append(r.url) if not r.url.startswith(("file:", "data:")) else None)
+    page.goto(path.as_uri())
+    return page, trouble
