@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import StratifiedKFold
 
+from theracast.errors import UsageError
 from theracast.features.matrix import FeatureMatrix
 from theracast.features.spec import Feature
 from theracast.models.experts import EXPERTS, Expert
@@ -83,6 +84,11 @@ def cross_fit(
     -------
     CrossFit
         All fits, and the margins of each patient by experts that had not seen its study.
+
+    Raises
+    ------
+    UsageError
+        When an option is a list of no values.
 
     Examples
     --------
@@ -211,6 +217,9 @@ def enough(y: np.ndarray) -> bool:
 
 def _choices(options: Mapping[str, Any]) -> list[dict[str, Any]]:
     lists = [v if isinstance(v, list) else [v] for v in options.values()]
+    if not all(lists):
+        empty = ", ".join(k for k, v in options.items() if v == [])
+        raise UsageError("an option has no value to choose", got=f"options: {empty}", wanted="one value or more")
     return [dict(zip(options, values, strict=True)) for values in product(*lists)]
 
 
