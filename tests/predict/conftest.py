@@ -3,8 +3,10 @@
 import pytest
 from reports import CHROMIUM, QUIET
 
+from theracast.features.cohort import Cohort
 from theracast.features.datasets import load_cohort
 from theracast.models.base import ResponseModel
+from theracast.models.storage import save_model
 from theracast.predict.predictor import Predictor
 
 
@@ -28,3 +30,12 @@ def browser():
         browser = play.chromium.launch(executable_path=str(CHROMIUM), args=QUIET)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def two_cohorts(tmp_path_factory):
+    """A model of two cohorts, as a folder."""
+    folder = tmp_path_factory.mktemp("two_cohorts")
+    cohort = Cohort.concat([load_cohort("liu2019_mel"), load_cohort("riaz2017_mel")])
+    save_model(ResponseModel().fit(cohort), folder)
+    return folder

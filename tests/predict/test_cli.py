@@ -1,48 +1,15 @@
 import json
-import subprocess
-import sys
 
 import pandas as pd
 import pytest
-from typer.testing import CliRunner
+from clis import printed, run, shell
 
 from theracast.errors import DataError, ModelError, UsageError
-from theracast.features.cohort import Cohort
-from theracast.features.datasets import datasets, load_cohort
+from theracast.features.datasets import datasets
 from theracast.features.matrix import FeatureMatrix
-from theracast.models.base import ResponseModel
-from theracast.models.storage import save_model
 from theracast.predict.cli import app
 
 COMMANDS = ("demo", "blocks", "check", "indications", "datasets", "build", "train", "score", "report", "models")
-
-
-def run(*arguments):
-    return CliRunner().invoke(app, [str(a) for a in arguments])
-
-
-def printed(*arguments):
-    done = run(*arguments)
-    assert done.exit_code == 0, done.output
-    return done.output
-
-
-def shell(folder, *arguments):
-    """The command as a user runs it."""
-    return subprocess.run(
-        [sys.executable, "-c", "from theracast.predict.cli import main; main()", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        cwd=folder,
-    )
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("model")
-    cohort = Cohort.concat([load_cohort("liu2019_mel"), load_cohort("riaz2017_mel")])
-    save_model(ResponseModel().fit(cohort), folder)
-    return folder
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -83,24 +50,24 @@ def test_build_writes_a_feature_matrix(tmp_path):
     assert FeatureMatrix.from_parquet(tmp_path / "m.parquet").blocks == ("mutations", "clinical")
 
 
-def test_score_accounts_for_every_row(model, tmp_path):
-    done = printed("score", model, "mgh2022_mel", "-o", tmp_path / "s.parquet")
+def test_score_accounts_for_every_row(two_cohorts, tmp_path):
+    done = printed("score", two_cohorts, "mgh2022_mel", "-o", tmp_path / "s.parquet")
     account = json.loads(done.strip().splitlines()[-1])
     assert account["rows_in"] == 34 == account["scored"] + account["abstained"] + account["rejected"]
     assert account["output"] == str(tmp_path / "s.parquet")
     assert len(pd.read_parquet(tmp_path / "s.parquet")) == 34
 
 
-def test_score_of_a_wide_table_keeps_the_rejects(model, tmp_path):
+def test_score_of_a_wide_table_keeps_the_rejects(two_cohorts, tmp_path):
     (tmp_path / "w.csv").write_text("patient_id,clinical:age\np1,61\np2,-1\n")
-    done = printed("score", model, tmp_path / "w.csv", "-o", tmp_path / "s.parquet")
+    done = printed("score", two_cohorts, tmp_path / "w.csv", "-o", tmp_path / "s.parquet")
     assert "rejected 1: THX-D15" in done
     assert pd.read_parquet(tmp_path / "s.rejects.parquet").patient_id.tolist() == ["p2"]
 
 
 @pytest.mark.shared
-def test_score_of_an_outside_cohort(model, tmp_path, shared_data):
-    done = printed("score", model, shared_data / "ici" / "roh2017_mel", "-o", tmp_path / "s.parquet")
+def test_score_of_an_outside_cohort(two_cohorts, tmp_path, shared_data):
+    done = printed("score", two_cohorts, shared_data / "ici" / "roh2017_mel", "-o", tmp_path / "s.parquet")
     account = json.loads(done.strip().splitlines()[-1])
     assert account["rows_in"] == 16 == account["scored"] + account["abstained"] + account["rejected"]
     table = pd.read_parquet(tmp_path / "s.parquet")
@@ -132,22 +99,22 @@ def test_wrong_calls_are_errors_made_on_purpose(tmp_path, monkeypatch, arguments
     assert list(tmp_path.iterdir()) == []
 
 
-def test_strict_stops_and_writes_nothing(model, tmp_path):
+def test_strict_stops_and_writes_nothing(two_cohorts, tmp_path):
     (tmp_path / "w.csv").write_text("patient_id,clinical:age\np1,61\np2,-1\n")
-    done = run("score", model, tmp_path / "w.csv", "-o", tmp_path / "s.parquet", "--strict")
+    done = run("score", two_cohorts, tmp_path / "w.csv", "-o", tmp_path / "s.parquet", "--strict")
     assert isinstance(done.exception, DataError)
     assert not (tmp_path / "s.parquet").exists()
 
 
-def test_rubbish_is_one_line_and_an_exit_code(model, tmp_path):
+def test_rubbish_is_one_line_and_an_exit_code(two_cohorts, tmp_path):
     (tmp_path / "e.yaml").write_text("indication: melanoma_ici\nlerner: x\n")
     (tmp_path / "no.csv").write_text("name,value\nZZPHI,1\n")
     (tmp_path / "file").write_text("")
     cases = {
         2: ["train", "e.yaml"],
-        3: ["score", model, "no.csv", "-o", "s.parquet"],
+        3: ["score", two_cohorts, "no.csv", "-o", "s.parquet"],
         4: ["score", "nowhere", "mgh2022_mel", "-o", "s.parquet"],
-        5: ["score", model, "mgh2022_mel", "-o", "file/s.parquet"],
+        5: ["score", two_cohorts, "mgh2022_mel", "-o", "file/s.parquet"],
     }
     for code, call in cases.items():
         done = shell(tmp_path, *call)
@@ -157,8 +124,8 @@ def test_rubbish_is_one_line_and_an_exit_code(model, tmp_path):
         assert done.stderr.startswith("error ")
 
 
-def test_a_parquet_cut_off_is_a_data_error_and_an_unknown_verb_a_usage_error(model, tmp_path):
+def test_a_parquet_cut_off_is_a_data_error_and_an_unknown_verb_a_usage_error(two_cohorts, tmp_path):
     (tmp_path / "cut.parquet").write_bytes(b"PAR1 cut off")
-    done = run("score", model, tmp_path / "cut.parquet", "-o", tmp_path / "s.parquet")
+    done = run("score", two_cohorts, tmp_path / "cut.parquet", "-o", tmp_path / "s.parquet")
     assert isinstance(done.exception, DataError)
     assert run("nonsense").exit_code == 2

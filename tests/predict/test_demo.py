@@ -2,11 +2,13 @@
 
 import pandas as pd
 import pytest
+from clis import printed
 
 from theracast.features.datasets import load_cohort
 from theracast.models.config import Experiment
+from theracast.models.train import train
 from theracast.predict.demo import run_demo
-from theracast.predict.registry import load_predictor
+from theracast.predict.registry import list_models, load_predictor, register
 
 
 @pytest.fixture(scope="module")
@@ -44,3 +46,23 @@ def test_one_patient_alone_scores_as_among_fifty_from_the_registry(twice):
     for i in cohort.ids[:50:7]:
         alone = predictor.score(cohort.subset([i])).table.set_index("patient_id")
         pd.testing.assert_frame_equal(alone, crowd.loc[[i]], check_exact=True)
+
+
+def test_a_champion_of_another_experiment_keeps_the_alias(tmp_path, monkeypatch):
+    store = f"sqlite:///{tmp_path}/mlflow.db"
+    other, ours = (
+        Experiment(indication="melanoma_ici", cohorts=c, holdout=["mgh2022_mel"])
+        for c in (["riaz2017_mel", "hugo2016_mel"], ["liu2019_mel", "hugo2016_mel"])
+    )
+    assert register(train(other), tracking=store) == ("models:/melanoma_ici@champion", "1")
+    first, second = (run_demo(ours, tmp_path / "out", tracking=store) for _ in range(2))
+    assert (first.trained, first.promoted, first.model_uri) == (True, False, "models:/melanoma_ici/2")
+    assert (second.trained, second.promoted, second.model_uri) == (False, False, "models:/melanoma_ici/2")
+    assert list_models(store).set_index("version").aliases.to_dict() == {"1": "champion", "2": ""}
+    assert set(first.scores.table.model_uri) == {"models:/melanoma_ici/2"}
+    own = run_demo(other, tmp_path / "out", tracking=store)
+    assert (own.trained, own.promoted, own.version) == (False, True, "1")
+    monkeypatch.setattr("theracast.predict.demo.run_demo", lambda *a, **k: second)
+    said = printed("demo")
+    assert "models:/melanoma_ici@champion was trained by another experiment and stays champion" in said
+    assert "Next: theracast report models:/melanoma_ici/2 mgh2022_mel" in said
