@@ -314,14 +314,14 @@ class ResponseModel(ClassifierMixin, BaseEstimator):
         reasons[without] = f"none of {', '.join(self.spec.core)} is known"
         reasons[table.probability.isna().to_numpy()] = "nothing the model reads is known"
         made_for = self.spec.tumours or self.tumours_
-        for i, (patient, tumour) in enumerate(matrix.tumours.items()):
+        for row, (patient, tumour) in enumerate(matrix.tumours.items()):
             if tumour and tumour not in made_for:
-                reasons[i] = f"out of domain: the tumour type is {tumour}, the model is of {', '.join(made_for)}"
+                reasons[row] = f"out of domain: the tumour type is {tumour}, the model is of {', '.join(made_for)}"
             elif not tumour:
                 note = _unclear(matrix, patient)
                 # 'lung' is one of several trained types to a model of many, and foreign to a model of one
                 if note.startswith(UNLISTED) or (note and self.spec.tumours):
-                    reasons[i] = f"out of domain: {note}"
+                    reasons[row] = f"out of domain: {note}"
         return reasons
 
     def __sklearn_is_fitted__(self) -> bool:

@@ -138,10 +138,10 @@ def train(
     )
     jobs = jobs or ((os.cpu_count() or 1) if len(cohorts) > MANY else 1)
 
-    def told(name: str) -> None:
+    def _told(name: str) -> None:
         progress(f"predicted {name} by the others")
 
-    validation = leave_cohorts_out(model, cohorts, experiment.holdout, told, experiment.sets, jobs)
+    validation = leave_cohorts_out(model, cohorts, experiment.holdout, _told, experiment.sets, jobs)
     progress("fit on all training cohorts")
     fitted = model.fit(Cohort.concat([cohorts[n] for n in experiment.cohorts]))
     return Training(experiment, fitted, validation, cohorts)
