@@ -38,6 +38,9 @@ def test_what_is_given_stands_even_when_it_is_empty():
         ("indication: melanoma_ici\noptions: {c: 1}\n", "options: c"),
         ("indication: melanoma_ici\nlearner: xgboost\noptions: {C: 1}\n", "options: C"),
         ("indication: melanoma\n", "Did you mean 'melanoma_ici'"),
+        ("indication: melanoma_ici\nsets: [liu2019_mel]\n", "sets"),
+        ("indication: melanoma_ici\nsets: {A: liu2019_mel}\n", "sets.A"),
+        ("indication: melanoma_ici\ntumour_aware: some\n", "tumour_aware"),
         ("- a\n- b\n", "not YAML"),
         ("just words", "not YAML"),
         ("a: [1,\n", "not YAML"),
@@ -71,8 +74,30 @@ def test_experiments_do_not_change():
 def test_the_digest_is_of_what_decides_the_model():
     plain = Experiment(indication="melanoma_ici")
     assert plain.digest == Experiment(indication="melanoma_ici", claim="words").digest
-    others = [{"learner": "xgboost"}, {"options": {"C": 1.0}}, {"cohorts": ["liu2019_mel"]}, {"holdout": []}]
-    assert len({Experiment(indication="melanoma_ici", **o).digest for o in others} | {plain.digest}) == 5
+    assert plain.digest == Experiment(indication="melanoma_ici", sets={"A": ["liu2019_mel"]}).digest
+    others = [
+        {"learner": "xgboost"},
+        {"options": {"C": 1.0}},
+        {"options": {"C": [1.0, 0.1]}},
+        {"options": {"C": [0.1, 1.0]}},  # of settings that are worth the same, the first is taken
+        {"cohorts": ["liu2019_mel"]},
+        {"holdout": []},
+        {"tumour_aware": False},
+        {"indication": "pan_ici"},
+    ]
+    made = {Experiment(**({"indication": "melanoma_ici"} | o)).digest for o in others}
+    assert len(made | {plain.digest}) == len(others) + 1
+
+
+def test_a_set_of_cohorts_that_are_not_in_the_experiment_is_refused(tmp_path):
+    known = Experiment(indication="melanoma_ici", sets={"A": ["liu2019_mel", "mgh2022_mel"], "B": []})
+    assert known.sets["A"] == ["liu2019_mel", "mgh2022_mel"]  # one of them is held out: it is predicted all the same
+    text = "indication: melanoma_ici\nsets: {A: [liu2019_mel, kim2018_gastric], B: [liu2019]}\n"
+    with pytest.raises(UsageError, match="a set names cohorts") as error:
+        Experiment.from_yaml(written(tmp_path, text))
+    assert "kim2018_gastric, liu2019" in str(error.value)
+    with pytest.raises(UsageError, match="riaz2017_mel"):
+        Experiment(indication="melanoma_ici", cohorts=["liu2019_mel", "hugo2016_mel"], sets={"A": ["riaz2017_mel"]})
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 from theracast.errors import DataError, UsageError
-from theracast.features.cohort import Cohort
 from theracast.features.datasets import load_cohort
 from theracast.models.base import ResponseModel
 from theracast.models.experts import EXPERTS
@@ -16,16 +15,6 @@ from theracast.models.indications import INDICATIONS
 
 BLOCKS = INDICATIONS["melanoma_ici"].blocks
 learners = pytest.mark.parametrize("learner", EXPERTS)
-
-
-@pytest.fixture(scope="module")
-def training():
-    return Cohort.concat([load_cohort(n) for n in INDICATIONS["melanoma_ici"].cohorts])
-
-
-@pytest.fixture(scope="module")
-def models(training):
-    return {learner: ResponseModel(learner=learner).fit(training) for learner in EXPERTS}
 
 
 def wide(**columns):
@@ -69,7 +58,7 @@ def test_d08_coverage_below_the_minimum_is_no_decision(models, learner, share):
 @pytest.mark.parametrize("block", BLOCKS)
 def test_d09_a_block_all_missing_is_left_out(models, learner, block):
     model, cohort = models[learner], load_cohort("riaz2017_mel")
-    matrix = model.assembler_.matrix(cohort)
+    matrix = model.matrix(cohort)
     mine = matrix.values.columns.str.startswith(f"{block}__")
     without = replace(
         matrix, values=matrix.values.mask([mine] * len(matrix)), coverage=matrix.coverage.assign(**{block: 0.0})
@@ -82,16 +71,21 @@ def test_d09_a_block_all_missing_is_left_out(models, learner, block):
     assert (parts.loc[:, mine] == 0).all(axis=None)
 
 
-def test_the_decision_is_what_the_interval_says(models):
-    for model in models.values():
-        prior = model.fusion_.prior
-        for name in ("mgh2022_mel", "riaz2017_mel", "imvigor210_uc"):
-            table = model.respond(load_cohort(name)).table
-            assert ((table.lower <= table.probability) & (table.probability <= table.upper)).all()
-            assert (table.lower[table.decision == "response"] > prior).all()
-            assert (table.upper[table.decision == "no_response"] < prior).all()
-            assert ((table.decision == "abstain") == (table.reason != "")).all()
-            assert set(table.decision) <= {"response", "no_response", "abstain"}
+@learners
+def test_the_decision_is_what_the_set_says_and_the_interval_holds_the_estimate(models, learner):
+    table = pd.concat(
+        [models[learner].respond(load_cohort(n)).table for n in ("mgh2022_mel", "riaz2017_mel", "imvigor210_uc")]
+    )
+    assert ((table.lower <= table.probability) & (table.probability <= table.upper)).all()
+    assert ((table.decision == "abstain") == (table.reason != "")).all()
+    decided = table[table.decision != "abstain"]
+    assert len(decided) > 5
+    assert (decided.decision == decided["set"]).all()
+    # one threshold for each label: of two patients, the set never favours the one who is less likely to respond
+    low, both, high = (table.probability[table["set"] == s] for s in ("no_response", "both", "response"))
+    assert len(low) + len(both) + len(high) == len(table)
+    assert low.max() < both.min()
+    assert both.max() < high.min()
 
 
 @learners
@@ -114,7 +108,7 @@ def test_scikit_learn_contract(models, training):
     model = models["xgboost"]
     copy = clone(model)
     assert copy.get_params() == model.get_params()
-    assert set(model.get_params()) == {"indication", "learner", "blocks", "options"}
+    assert set(model.get_params()) == {"indication", "learner", "blocks", "options", "tumour_aware"}
     assert is_classifier(model)
     check_is_fitted(model)
     with pytest.raises(NotFittedError):
@@ -152,6 +146,7 @@ def test_labels_may_be_given_and_unlabelled_patients_teach_nothing():
     flipped = ResponseModel().fit(cohort, 1 - cohort.response.to_numpy())
     assert flipped.fusion_.prior == pytest.approx(1 - own.fusion_.prior)
     assert own.studies_ == ("liu2019_mel",)
+    assert own.tumours_ == ("melanoma",)
 
 
 @pytest.mark.parametrize("rubbish", [np.zeros(3), np.full(121, 2.0), np.full(121, -1.0)])

@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 
 from theracast.errors import ModelError
-from theracast.features.cohort import Cohort
 from theracast.features.datasets import load_cohort
 from theracast.models.base import ResponseModel
 from theracast.models.experts import EXPERTS
@@ -15,12 +14,7 @@ from theracast.models.storage import load_model, model_digest, save_model
 from theracast.provenance import sha256_file
 
 learners = pytest.mark.parametrize("learner", EXPERTS)
-
-
-@pytest.fixture(scope="module")
-def models():
-    cohort = Cohort.concat([load_cohort("liu2019_mel"), load_cohort("riaz2017_mel"), load_cohort("hugo2016_mel")])
-    return {learner: ResponseModel(learner=learner).fit(cohort) for learner in EXPERTS}
+GOLDEN = Path(__file__).parents[1] / "golden"
 
 
 @pytest.fixture
@@ -44,11 +38,34 @@ def test_round_trip_to_the_bit(models, tmp_path, learner):
     assert about == {"experiment": "x", "digest": digest}
     assert again.get_params() == model.get_params()
     assert (again.reference_, again.studies_) == (model.reference_, model.studies_)
+    assert again.tumours_ == model.tumours_ == ("melanoma", "urothelial")
+    assert again.fusion_.tumour_aware
     for name in ("mgh2022_mel", "hugo2016_mel", "imvigor210_uc"):
         cohort = load_cohort(name)
         pd.testing.assert_frame_equal(again.respond(cohort).table, model.respond(cohort).table, check_exact=True)
         np.testing.assert_array_equal(again.predict_proba(cohort), model.predict_proba(cohort))
     assert save_model(again, tmp_path / "again") == digest
+
+
+def test_settings_with_choices_types_and_sets_come_back(models, tmp_path):
+    """Lists in options are choices, and stay lists; blocks are a tuple, and stay one."""
+    cohort = load_cohort("hugo2016_mel")
+    options = {"C": [0.1, 1.0], "tie": [30.0, None]}
+    model = ResponseModel("pan_ici", blocks=("mutations", "clinical"), options=options, tumour_aware=False).fit(cohort)
+    save_model(model, tmp_path)
+    again, _ = load_model(tmp_path)
+    assert again.get_params() == model.get_params()
+    assert again.fusion_.options == options
+    assert not again.fusion_.tumour_aware
+    pd.testing.assert_frame_equal(again.respond(cohort).table, model.respond(cohort).table, check_exact=True)
+    whole = models["logistic"]
+    save_model(whole, tmp_path / "whole")
+    stored = json.loads((tmp_path / "whole" / "model.json").read_text())
+    assert {t for c in stored["fusion"]["combiners"] for t in c["fit"]["own"]} == {"melanoma", "urothelial"}
+    assert set(stored["fusion"]["experts"]["mutations"]["fit"]["own"]) == {"melanoma", "urothelial"}
+    margins = np.linspace(-3, 3, 61)
+    found = load_model(tmp_path / "whole")[0].fusion_.sets.p_values(margins)
+    np.testing.assert_array_equal(found, whole.fusion_.sets.p_values(margins))
 
 
 def test_the_digest_is_of_what_decides_a_prediction(models, tmp_path):
@@ -101,11 +118,32 @@ def test_r09_path_tricks_in_the_manifest_touch_nothing(folder, name, monkeypatch
     assert set(opened) <= {folder / "model.json", folder / "manifest.json"}
 
 
-@pytest.mark.parametrize("version", [1, None, "1", 0])
+@pytest.mark.parametrize("version", [1, 2, 4, None, "1", "3", 0])
 def test_r06_another_format_is_refused(folder, version):
     rewrite(folder, format=version)
     with pytest.raises(ModelError, match="THX-R06"):
         load_model(folder)
+
+
+def test_r06_a_folder_that_theracast_wrote_in_format_2_is_refused_with_what_to_do():
+    with pytest.raises(ModelError) as caught:
+        load_model(GOLDEN / "model_format_2")
+    assert caught.value.code == "THX-R06"
+    said = str(caught.value)
+    for part in ("the model is of another format", "format 2 by theracast", "format 3", "train again"):
+        assert part in said
+
+
+def test_a_model_written_in_format_3_predicts_the_same_as_then():
+    """A registered model outlives the code that wrote it; tests/golden/README.md says how it was made."""
+    model, about = load_model(GOLDEN / "model_format_3")
+    then = json.loads((GOLDEN / "model_format_3.json").read_text())
+    assert about["digest"] == then["digest"]
+    table = model.respond(pd.DataFrame(then["patients"], index=then["ids"])).table
+    for name in ("probability", "lower", "upper"):
+        np.testing.assert_allclose(table[name].to_numpy(), np.array(then[name], dtype=float), rtol=1e-12)
+    for name in ("set", "decision", "reason"):
+        assert table[name].tolist() == then[name]
 
 
 @pytest.mark.parametrize("text", ["[]", "null", "1", "{}"])
