@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 SOURCES := core features models predict
 .DEFAULT_GOAL := help
-.PHONY: help demo test nightly coverage check format lint docs types layers readme lock wheel bench clean
+.PHONY: help demo test nightly coverage check format lint docs types layers ici readme lock wheel bench clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -57,6 +57,12 @@ types: .lint
 
 layers: .lint
 	cd .lint && PYTHONPATH=. ../$(BIN)/lint-imports --config ../pyproject.toml --no-cache
+
+# folds are kept in experiments/.runs: a second run takes seconds, and goes on where the first was stopped
+ici: $(VENV)/.dev ## Judge the immunotherapy models on every public cohort (about 25 minutes; needs ../shared/data)
+	$(BIN)/python experiments/prognosis.py
+	$(BIN)/python experiments/peers.py $${THERACAST_DATA:-../shared/data}/ici
+	$(BIN)/python experiments/ici.py
 
 # the multi-omics data are public but too large to ship: without them their tables stay as they last were
 readme: $(VENV)/.dev ## Write the generated parts of README and experiments/

@@ -13,6 +13,9 @@ from pathlib import Path
 
 import pandas as pd
 import yaml
+from ici_page import aims, loris_rows
+from ici_page import mean_rows as ici_mean_rows
+from prognosis_page import prognosis_part
 
 from theracast.features.blocks import BLOCKS
 from theracast.features.cohort import Cohort
@@ -64,10 +67,16 @@ def multiomics_parts() -> dict[str, str]:
     return parts
 
 
+def ici_summary(folder: Path = ROOT / "experiments" / "ici") -> str:
+    """Say what experiments/ici.py last found, in short."""
+    means, loris = (pd.read_csv(folder / f"{name}.csv") for name in ("means", "loris"))
+    return "\n\n".join((aims(means), markdown(ici_mean_rows(means)), markdown(loris_rows(loris))))
+
+
 def main() -> None:
     """Run the demo in a folder of its own and write what it gave."""
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
-    experiment = Experiment.from_yaml(ROOT / "experiments" / "melanoma_ici.yaml")
+    experiment = Experiment.from_yaml(ROOT / "experiments" / "melanoma_bundled.yaml")
     with tempfile.TemporaryDirectory() as folder:
         done = run_demo(experiment, folder, tracking=f"sqlite:///{folder}/mlflow.db")
         if done.scores.explanation is None:
@@ -86,10 +95,10 @@ def main() -> None:
     means = markdown(mean_rows(done.validation))
     bench = markdown(bench_rows(ROOT / "experiments" / "benchmarks" / "results.csv"))
     blocks = markdown(block_rows())
-    put(ROOT / "README.md", {"result": f"{means}\n\n{told}", "bench": bench, "blocks": blocks})
+    put(ROOT / "README.md", {"result": f"{means}\n\n{told}", "bench": bench, "blocks": blocks, "ici": ici_summary()})
     table = markdown(cohort_rows(done.validation))
-    ici = {"melanoma_ici": f"{experiment.claim.strip()}\n\n{table}\n\n{means}"}
-    put(ROOT / "experiments" / "README.md", ici | multiomics_parts())
+    bundled = {"melanoma_bundled": f"{experiment.claim.strip()}\n\n{table}\n\n{means}"}
+    put(ROOT / "experiments" / "README.md", bundled | multiomics_parts() | {"prognosis": prognosis_part()})
 
 
 if __name__ == "__main__":

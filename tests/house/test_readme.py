@@ -23,6 +23,7 @@ GENERATED = {
     "blocks": "| clinical |",
     "brca_subtype": "| average over the observed blocks |",
     "gdsc2_response": "| mean of each drug |",
+    "ici": "set A: plain mean",
     "prognosis": "| serum albumin |",
 }
 
