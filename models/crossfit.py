@@ -212,7 +212,7 @@ def enough(y: np.ndarray) -> bool:
     >>> enough(np.array([0, 1] * 12)), enough(np.array([0] * 30))
     (True, False)
     """
-    return len(y) >= _FEWEST and min(y.sum(), len(y) - y.sum()) >= _FEWEST_CLASS
+    return bool(len(y) >= _FEWEST and min(y.sum(), len(y) - y.sum()) >= _FEWEST_CLASS)
 
 
 def _choices(options: Mapping[str, Any]) -> list[dict[str, Any]]:
