@@ -58,8 +58,9 @@ class ResponsePyfunc(PythonModel):
         Returns
         -------
         DataFrame
-            One line per row, in order, indexed as the input: ``probability``, ``lower``, ``upper``, ``decision``
-            (``response``, ``no_response``, ``abstain``, ``rejected``), ``reason``, blocks and provenance.
+            One line per row, in order, indexed as the input: ``probability``, ``lower``, ``upper``, ``set``
+            (``response``, ``no_response``, ``both``), ``decision`` (``response``, ``no_response``, ``abstain``,
+            ``rejected``), ``reason``, ``tumour_type``, blocks and provenance.
 
         Raises
         ------

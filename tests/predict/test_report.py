@@ -15,7 +15,7 @@ from theracast.models.validate import Validation
 from theracast.predict.predictor import Predictor
 from theracast.predict.report.page import cohort_page, patient_page, write_page
 from theracast.predict.report.plots import contributions, forest, overview, to_png, to_svg
-from theracast.predict.report.printed import Printed, apportion
+from theracast.predict.report.printed import Printed, apportion, value_in
 
 
 def test_every_patient_adds_up_as_printed(scores):
@@ -210,10 +210,14 @@ def test_writing_replaces_whole_files_or_nothing(tmp_path):
         write_page("x", page / "p.html")
 
 
+def test_a_yes_or_no_that_is_not_known_is_a_dash():
+    assert [value_in("0/1", v) for v in (1.0, 0.0, np.nan)] == ["yes", "no", "–"]
+
+
 def test_text_stands_out_in_both_schemes():
     """Contrast of text on its ground, as WCAG 2.2 counts it; AA asks 4.5."""
     css = Path(__file__).parents[2].joinpath("predict/report/style.css").read_text("utf-8")
-    for block in re.findall(r"--paper:.*?--fill", css, re.S):
+    for block in re.findall(r"--paper:.*?}", css, re.S):
         ink = dict(re.findall(r"--(\w+): (#\w+);", block))
         for name, ground in (
             ("ink", "paper"),
@@ -221,6 +225,7 @@ def test_text_stands_out_in_both_schemes():
             ("link", "paper"),
             ("ink", "panel"),
             ("soft", "panel"),
+            ("warn", "panel"),
         ):
             assert contrast(ink[name], ink[ground]) >= 4.5
 
