@@ -1,11 +1,12 @@
-"""Which form of conformal sets holds in a cohort that no one has seen: experiments/conformal.csv, and a simulation.
+"""Which form of conformal sets holds in a cohort that no one has seen: experiments/ici/conformal.csv, and a simulation.
 
 Real: each cohort is judged by sets calibrated on the others, every patient by a model that had not seen his cohort. The
 models behind the calibration had seen the judged cohort, so coverage is rather understated; the sets that a trained
 model carries are nested and have not. SIMULATED: cohorts of the sizes of the real ones, 2 classes .75 apart, response
 rates from a beta distribution, margins that drift by .3 from cohort to cohort; 300 times, a new cohort of 300.
 
-Run: .venv/bin/python experiments/conformal.py experiments/melanoma_ici.yaml
+experiments/ici.py runs it on its predictions. Alone:
+.venv/bin/python experiments/conformal.py experiments/melanoma_ici.yaml
 or, with predictions kept as Parquet (cohort, y, prior, theracast): .venv/bin/python experiments/conformal.py FILE
 """
 
@@ -88,7 +89,7 @@ def main() -> None:
     """Write the table of the real cohorts, show both."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("source", type=Path, help="experiment.yaml, or kept predictions (Parquet)")
-    parser.add_argument("--out", type=Path, default=FOLDER, help="folder of the results")
+    parser.add_argument("--out", type=Path, default=FOLDER / "ici", help="folder of the results")
     given = parser.parse_args()
     found = real(read_predictions(given.source))
     found.round(4).to_csv(given.out / "conformal.csv", index=False)

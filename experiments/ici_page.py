@@ -61,8 +61,9 @@ def ici_part(folder: Path) -> str:
             ),
             "![The ladder](ici/ladder.png)",
             "### LORIS on the same patients",
-            "Trained as LORIS was: without the judged cohort, but Chowell train stays in for Chowell test (LORIS was "
-            "fitted on it). Means over the cohorts: random effects, and the plain mean of the differences.",
+            "Trained without the judged cohort and any that holds its patients; Chowell train, on which LORIS was "
+            "fitted, stays in for Chowell test. Some patients of Vanguri are in Chowell: there LORIS, and the model of "
+            "Chowell train alone, are no test. Means: random effects, and the plain mean of the differences.",
             markdown(loris_rows(read["loris"])),
             "### Dropping each block in turn",
             "Patients who had the block and another one. At prediction: the fitted model, the block masked; at "

@@ -1,11 +1,12 @@
-"""What recalibration to a new site is worth: experiments/recalibration.csv and recalibration.png.
+"""What recalibration to a new site is worth: experiments/ici/recalibration.csv and recalibration.png.
 
 Each cohort in turn is the new site: it is predicted by a model that never saw it, then recalibrated by its response
 rate (told), by 10, 20 or 50 of its labels (drawn 100 times, the rest judged) and by its scores alone. A method is
 compared with the model as trained on the same patients. The told rate is the cohort's own: what a site knows is less
 exact. Over draws: the mean of the Brier score, the median of slope and intercept, which run away in small rests.
 
-Run: .venv/bin/python experiments/recalibration.py experiments/melanoma_ici.yaml
+experiments/ici.py runs it on its predictions. Alone:
+.venv/bin/python experiments/recalibration.py experiments/melanoma_ici.yaml
 or, with predictions kept as Parquet (cohort, y, prior, theracast): .venv/bin/python experiments/recalibration.py FILE
 """
 
@@ -112,7 +113,7 @@ def main() -> None:
     """Write the table and the picture."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("source", type=Path, help="experiment.yaml, or kept predictions (Parquet)")
-    parser.add_argument("--out", type=Path, default=FOLDER, help="folder of the results")
+    parser.add_argument("--out", type=Path, default=FOLDER / "ici", help="folder of the results")
     given = parser.parse_args()
     predictions = read_predictions(given.source)
     found = table(predictions)
