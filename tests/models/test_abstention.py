@@ -2,6 +2,7 @@
 
 from copy import copy
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -176,6 +177,9 @@ def test_a_single_label_is_a_decision_either_way(models, riaz):
     assert table["set"].tolist() == ["no_response", "response"]
     assert table.decision.tolist() == ["no_response", "response"]
     assert table.reason.tolist() == ["", ""]
+    turned = SimpleNamespace(sets=lambda m: np.resize(["response", "no_response"], len(m)))
+    table = with_fusion(model, sets=turned).respond(riaz.subset(riaz.ids[:2])).table
+    assert table.decision.tolist() == ["response", "no_response"]  # the set decides, not the probability
 
 
 def test_without_calibrated_sets_every_set_holds_both(models, riaz):

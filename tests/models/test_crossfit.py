@@ -52,7 +52,14 @@ def test_a_replica_never_saw_its_study_nor_its_twin(monkeypatch, learner):
         lambda self, X, y, w, s, t=None: (seen.append(frozenset(s)), inner(self, X, y, w, s, t))[1],
     )
     matrix, y = simulated(n=40, k=4)
-    Fusion(FEATURES, learner).fit(renamed(matrix, TWINS), y)
+    fusion = Fusion(FEATURES, learner).fit(renamed(matrix, TWINS), y)
+    known = {b: matrix.values.filter(like=f"{b}__").notna().any(axis=1).to_numpy() for b in FEATURES}
+    place = np.arange(160) // 40
+    for (_, combiners), left in zip(fusion.replicas, [(2,), (3,), (0, 1)], strict=True):
+        there = ~np.isin(place, left)
+        assert len(combiners) == 7
+        for blocks, combiner in combiners.items():
+            assert combiner.n == np.all([there, *(known[b] for b in blocks)], axis=0).sum()
     everyone, twins = frozenset(TWINS), frozenset(TWINS[:2])
     assert set(seen) == {everyone, everyone - twins, everyone - {"a"}, everyone - {"b"}}
     assert len(seen) == 4 * len(FEATURES)
@@ -156,19 +163,22 @@ def test_all_settings_are_tried_with_all_others():
     assert (found.experts["noise"].C, found.experts["noise"].tie) == (0.003, None)
 
 
-def test_patients_of_two_studies_are_never_compared():
-    """The worth of a setting is the mean AUC within the studies, each weighing as its pairs do: by hand."""
-    matrix, y = simulated(n=40, k=4, missing=0.0)
-    options = {"C": [0.001, 10.0]}
-    found = fitted(matrix, y, options)
-    for b, expert in found.experts.items():
-        worth = {}
-        for c in options["C"]:
-            unseen = fitted(matrix, y, {"C": c}).unseen[b].to_numpy()
-            pairs = [(y[matrix.studies == s], unseen[matrix.studies == s]) for s in matrix.studies.unique()]
-            weights = [t.sum() * (1 - t).sum() / len(t) for t, _ in pairs]
-            worth[c] = np.average([auc(*p).value for p in pairs], weights=weights)
-        assert worth[expert.C] == max(worth.values())
+def test_patients_of_two_studies_are_never_compared_and_a_study_weighs_as_its_pairs_do():
+    """Simulated: of studies of 12, 14, 16 and 60 patients; the plain mean and the AUC of all choose otherwise."""
+    matrix, y = overfitted(seed=4, n=60)
+    kept = np.concatenate([60 * k + np.arange(n) for k, n in enumerate((12, 14, 16, 60))])
+    matrix, y = matrix.subset(kept), y[kept]
+    worth = {}
+    for c in (0.003, 100.0):
+        unseen = fitted(matrix, y, {"C": c}, features=MANY).unseen["noise"].to_numpy()
+        pairs = [(y[matrix.studies == s], unseen[matrix.studies == s]) for s in matrix.studies.unique()]
+        areas = [auc(*p).value for p in pairs]
+        weights = [t.sum() * (1 - t).sum() / len(t) for t, _ in pairs]
+        worth[c] = (np.average(areas, weights=weights), np.mean(areas), auc(y, unseen).value)
+    assert worth[0.003][0] > worth[100.0][0]
+    assert worth[0.003][1] < worth[100.0][1]
+    assert worth[0.003][2] < worth[100.0][2]
+    assert fitted(matrix, y, {"C": [100.0, 0.003]}, features=MANY).experts["noise"].C == 0.003
 
 
 @learners
