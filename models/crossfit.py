@@ -159,9 +159,9 @@ def margins_of(experts: Mapping[str, Expert], matrix: FeatureMatrix, tumours: np
     out = _nothing(matrix, matrix.blocks)
     for b, expert in experts.items():
         block = block_of(matrix, b, expert.features)
-        base, shares = expert.split(block, tumours)
+        _, shares = expert.split(block, tumours)  # the level is the combiner's to say
         # row by row in memory, or numpy adds one patient in another order than fifty, and the last bit differs
-        out[b] = np.where(block.notna().any(axis=1), base + np.ascontiguousarray(shares).sum(axis=1), np.nan)
+        out[b] = np.where(block.notna().any(axis=1), np.ascontiguousarray(shares).sum(axis=1), np.nan)
     return out
 
 

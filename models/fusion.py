@@ -227,9 +227,8 @@ class Fusion:
         parts = []
         for b, expert in self.experts.items():
             block = block_of(matrix, b, expert.features)
-            level, shares = expert.split(block, tumours)
+            _, shares = expert.split(block, tumours)
             weight = weights[b].to_numpy()
-            base = base + weight * level
             parts.append(pd.DataFrame(shares * weight[:, None], index=block.index, columns=block.columns))
         shares = pd.concat(parts, axis=1)
         mine = [c for c in matrix.values if c.split("__", 1)[0] in self.experts]
