@@ -164,7 +164,7 @@ def test_all_settings_are_tried_with_all_others():
 
 
 def test_patients_of_two_studies_are_never_compared_and_a_study_weighs_as_its_pairs_do():
-    """Simulated: of studies of 12, 14, 16 and 60 patients; the plain mean and the AUC of all choose otherwise."""
+    """Simulated: of studies of 12, 14, 16 and 60 patients; the plain mean chooses otherwise."""
     matrix, y = overfitted(seed=4, n=60)
     kept = np.concatenate([60 * k + np.arange(n) for k, n in enumerate((12, 14, 16, 60))])
     matrix, y = matrix.subset(kept), y[kept]
@@ -174,10 +174,9 @@ def test_patients_of_two_studies_are_never_compared_and_a_study_weighs_as_its_pa
         pairs = [(y[matrix.studies == s], unseen[matrix.studies == s]) for s in matrix.studies.unique()]
         areas = [auc(*p).value for p in pairs]
         weights = [t.sum() * (1 - t).sum() / len(t) for t, _ in pairs]
-        worth[c] = (np.average(areas, weights=weights), np.mean(areas), auc(y, unseen).value)
+        worth[c] = (np.average(areas, weights=weights), np.mean(areas))
     assert worth[0.003][0] > worth[100.0][0]
     assert worth[0.003][1] < worth[100.0][1]
-    assert worth[0.003][2] < worth[100.0][2]
     assert fitted(matrix, y, {"C": [100.0, 0.003]}, features=MANY).experts["noise"].C == 0.003
 
 
