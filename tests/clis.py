@@ -1,5 +1,6 @@
 """The command line in tests: inside this process, and as a user runs it."""
 
+import os
 import subprocess
 import sys
 
@@ -19,10 +20,11 @@ def printed(*arguments):
 
 
 def shell(folder, *arguments):
-    """The command as a user runs it."""
+    """The command as a user runs it, in a shell that knows nothing of other tests: mlflow writes its store into ours."""
     return subprocess.run(
         [sys.executable, "-c", "from theracast.predict.cli import main; main()", *map(str, arguments)],
         capture_output=True,
         text=True,
         cwd=folder,
+        env={k: v for k, v in os.environ.items() if k != "MLFLOW_TRACKING_URI"},
     )

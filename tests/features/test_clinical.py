@@ -167,4 +167,4 @@ def test_values_that_the_training_cohort_never_had_do_not_move_the_model():
     pd.testing.assert_frame_equal(
         before.drop(columns="coverage_clinical"), after.drop(columns="coverage_clinical"), check_exact=True
     )
-    assert (model.fusion_.experts["clinical"].coef[8:] == 0).all()
+    assert (model.fusion_.experts["clinical"].fit_.coef[8:] == 0).all()
