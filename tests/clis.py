@@ -20,7 +20,7 @@ def printed(*arguments):
 
 
 def shell(folder, *arguments):
-    """The command as a user runs it, in a shell that knows nothing of other tests: mlflow writes its store into ours."""
+    """The command as a user runs it, without the store that mlflow writes into our environment."""
     return subprocess.run(
         [sys.executable, "-c", "from theracast.predict.cli import main; main()", *map(str, arguments)],
         capture_output=True,
