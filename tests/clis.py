@@ -26,5 +26,5 @@ def shell(folder, *arguments):
         capture_output=True,
         text=True,
         cwd=folder,
-        env={k: v for k, v in os.environ.items() if k != "MLFLOW_TRACKING_URI"},
+        env={k: v for k, v in os.environ.items() if not ("MLFLOW" in k and k.endswith("_URI"))},
     )
