@@ -19,14 +19,15 @@ from theracast.features.matrix import FeatureMatrix
 from theracast.features.tumours import COARSE, UNLISTED
 from theracast.models.fusion import SET_LEVEL, Fusion
 from theracast.models.indications import INDICATIONS
-from theracast.models.recalibration import Recalibration
+from theracast.models.recalibration import AS_TRAINED, Recalibration
 from theracast.models.spec import ResponseSpec
 
 #: Coverage that the interval aims at.
 LEVEL = 0.8
+#: How the reason begins of a patient who is none of those that the model was made for.
+OUTSIDE = "out of domain"
 #: A feature that is the same for all of this many patients of a study was not measured in each of them.
 _CONSTANT_N = 20
-_AS_TRAINED = Recalibration()
 _QUANTILES = np.linspace(0.0, 1.0, 101)
 
 
@@ -207,7 +208,7 @@ class ResponseModel(ClassifierMixin, BaseEstimator):
             notes[i] = [*notes.get(i, []), f"tumour type is not given: taken to be {only}"]
         return replace(matrix, tumours=tumours, notes=notes)
 
-    def respond(self, X: Cohort | pd.DataFrame | FeatureMatrix, site: Recalibration = _AS_TRAINED) -> Response:
+    def respond(self, X: Cohort | pd.DataFrame | FeatureMatrix, site: Recalibration = AS_TRAINED) -> Response:
         """Predict with interval, decision and reason.
 
         The decision is the one label that the 90% conformal set leaves. The model abstains when the set holds both,
@@ -316,12 +317,12 @@ class ResponseModel(ClassifierMixin, BaseEstimator):
         made_for = self.spec.tumours or self.tumours_
         for row, (patient, tumour) in enumerate(matrix.tumours.items()):
             if tumour and tumour not in made_for:
-                reasons[row] = f"out of domain: the tumour type is {tumour}, the model is of {', '.join(made_for)}"
+                reasons[row] = f"{OUTSIDE}: the tumour type is {tumour}, the model is of {', '.join(made_for)}"
             elif not tumour:
                 note = _unclear(matrix, patient)
                 # 'lung' is one of several trained types to a model of many, and foreign to a model of one
                 if note.startswith(UNLISTED) or (note and self.spec.tumours):
-                    reasons[row] = f"out of domain: {note}"
+                    reasons[row] = f"{OUTSIDE}: {note}"
         return reasons
 
     def __sklearn_is_fitted__(self) -> bool:

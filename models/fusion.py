@@ -188,9 +188,11 @@ class Fusion:
         >>> bool((lower <= upper).all())
         True
         """
-        margin = self.margin(matrix)
+        tumours = self._tumours(matrix)
+        known = margins_of(self.experts, matrix, tumours)
+        margin = combine(self.combiners, known, tumours)
         typical = np.full(len(margin), np.nan)
-        for blocks, rows in patterns(margins_of(self.experts, matrix, self._tumours(matrix)).notna()):
+        for blocks, rows in patterns(known.notna()):
             combiner = best_combiner(self.combiners, blocks)
             typical[rows] = combiner.error if combiner else np.nan
         variance = (self._jackknife(matrix) + typical**2) / 2

@@ -264,6 +264,10 @@ class Recalibration:
         return cls(**state)
 
 
+#: Nothing is known of the site: probabilities stay as the model gives them.
+AS_TRAINED = Recalibration()
+
+
 def calibration_spread(margin: ArrayLike, y: ArrayLike, cohorts: ArrayLike) -> tuple[float, float]:
     """Estimate how widely unseen cohorts differ in calibration: the priors of `Recalibration.from_labels`.
 

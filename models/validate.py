@@ -192,10 +192,11 @@ def cohort_table(predictions: pd.DataFrame) -> pd.DataFrame:
             y, p = common.y.to_numpy(int), common[name].to_numpy()
             if name != MODEL and not len(y):
                 continue
-            area, gain = auc(y, p), auc_difference(y, common[MODEL].to_numpy(), p)
+            area = auc(y, p)
+            gain = auc_difference(y, common[MODEL].to_numpy(), p) if name != MODEL else _NOTHING
             row = {"cohort": cohort, "model": name, "n": len(y), "R": int(y.sum()), "NR": int(len(y) - y.sum())}
             row |= _spread("auc", area)
-            row |= _spread("gain", gain if name != MODEL else _NOTHING)
+            row |= _spread("gain", gain)
             if name not in PUBLISHED:
                 row["balanced_accuracy"] = balanced_accuracy(y, (p >= common.prior).to_numpy(int))
                 row["brier"] = brier(y, p) if len(y) else np.nan
@@ -232,11 +233,12 @@ def mean_table(predictions: pd.DataFrame) -> pd.DataFrame:
         judged = [(p.y.to_numpy(int), p) for _, p in known.groupby("cohort", sort=False) if p.y.nunique() == 2]
         if name != MODEL and not judged:
             continue
-        pooled = pooled_auc([auc(y, p[name].to_numpy()) for y, p in judged], modified=True)
+        areas = [auc(y, p[name].to_numpy()) for y, p in judged]
+        pooled = pooled_auc(areas, modified=True)
         gains = [auc_difference(y, p[MODEL].to_numpy(), p[name].to_numpy()) for y, p in judged]
         gains = [g for g in gains if g.se > 0]
         gain = random_effects([g.value for g in gains], [g.se for g in gains], modified=True)
-        plain = float(np.mean([auc(y, p[name].to_numpy()).value for y, p in judged])) if judged else np.nan
+        plain = float(np.mean([a.value for a in areas])) if areas else np.nan
         row = {"model": name, **_spread("auc", pooled.mean), "tau2": pooled.tau2, "plain": plain, "cohorts": pooled.k}
         rows.append(row | _spread("gain", gain.mean))
     return pd.DataFrame(rows)

@@ -16,11 +16,10 @@ from scipy.special import expit
 
 from theracast.features.matrix import FeatureMatrix
 from theracast.models.base import ResponseModel
-from theracast.models.recalibration import Recalibration
+from theracast.models.recalibration import AS_TRAINED, Recalibration
 
 #: Above this, an explanation that does not add up is withheld.
 TOLERANCE = 1e-6
-_AS_TRAINED = Recalibration()
 
 
 @dataclass(frozen=True)
@@ -129,7 +128,7 @@ class Explanation:
         return known.sort_values("points", key=lambda p: -p.abs(), ignore_index=True)
 
 
-def explain(model: ResponseModel, matrix: FeatureMatrix, site: Recalibration = _AS_TRAINED) -> Explanation:
+def explain(model: ResponseModel, matrix: FeatureMatrix, site: Recalibration = AS_TRAINED) -> Explanation:
     """Split each prediction into probability points.
 
     Parameters

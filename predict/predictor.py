@@ -15,15 +15,12 @@ from theracast.checks import Problem
 from theracast.errors import DataError, UsageError
 from theracast.features.cohort import Cohort, as_cohort
 from theracast.features.matrix import FeatureMatrix
-from theracast.models.base import ResponseModel
-from theracast.models.recalibration import Recalibration
+from theracast.models.base import OUTSIDE, ResponseModel
+from theracast.models.recalibration import AS_TRAINED, Recalibration
 from theracast.models.storage import load_model
 from theracast.predict.explain import explain
-from theracast.predict.records import AS_TRAINED, COLUMNS, Scores
+from theracast.predict.records import COLUMNS, Scores
 from theracast.provenance import digest_json
-
-#: How the reason begins of a patient who is none of those that the model was made for.
-OUTSIDE = "out of domain"
 
 
 class Predictor:

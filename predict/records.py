@@ -8,11 +8,9 @@ from typing import Any
 import pandas as pd
 
 from theracast.errors import ModelError
-from theracast.models.recalibration import Recalibration
+from theracast.models.recalibration import AS_TRAINED, Recalibration
 from theracast.predict.explain import Explanation
 
-#: Nothing is known of the site.
-AS_TRAINED = Recalibration()
 #: Columns of a scores table, in order; ``coverage_<block>`` columns follow.
 COLUMNS = (
     "patient_id",

@@ -18,13 +18,12 @@ from markupsafe import Markup
 from theracast.errors import ModelError
 from theracast.features.blocks import BLOCKS
 from theracast.features.tumours import tumour_types
-from theracast.models.base import LEVEL
+from theracast.models.base import LEVEL, OUTSIDE
 from theracast.models.fusion import SET_LEVEL
 from theracast.models.spec import ResponseSpec
 from theracast.predict.explain import Explanation
 from theracast.predict.files import replace_file
 from theracast.predict.kept import unpack_validation
-from theracast.predict.predictor import OUTSIDE
 from theracast.predict.records import Prediction, Scores
 from theracast.predict.report.judged import judged
 from theracast.predict.report.plots import contributions, forest, to_svg
