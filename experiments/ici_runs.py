@@ -19,12 +19,10 @@ from theracast.features.cohort import Cohort
 from theracast.features.datasets import load_cohort
 from theracast.features.matrix import FeatureMatrix
 from theracast.models.base import ResponseModel
-from theracast.models.baselines import baseline_predictions
 from theracast.models.config import Experiment
-from theracast.models.published.scoring import published_scores
 from theracast.models.splits import leave_one_cohort_out
 from theracast.models.train import data_digests
-from theracast.models.validate import MODEL
+from theracast.models.validate import answers, beside
 from theracast.provenance import code_digest, digest_json
 
 KEPT = Path(__file__).resolve().parent / ".runs"
@@ -100,16 +98,9 @@ def predict_fold(settings: Mapping[str, Any], train: Cohort, test: Cohort, full:
     """Fit on some cohorts, predict another: one row per labelled patient."""
     model = ResponseModel(**settings).fit(train)
     unseen = model.matrix(test)
-    answer = model.respond(unseen).table
-    columns = [*(["set"] if full else []), "decision", "lower", "upper"]
-    out = answer[["probability", *columns]].rename(columns={"probability": MODEL})
-    out = out.assign(y=test.response, prior=model.fusion_.prior, tumour=unseen.tumours)
+    out = answers(model, test, unseen).assign(tumour=unseen.tumours)
     if full:
-        known = train.response.notna().to_numpy()
-        seen = model.matrix(train).subset(known)
-        out = out.join(baseline_predictions(seen, train.response[known].to_numpy(int), unseen))
-        out = out.join(published_scores(test))
-        out = out.join(pd.DataFrame(dict(dropped_blocks(model, unseen))))
+        out = out.join(beside(model, train, test, unseen)).join(pd.DataFrame(dict(dropped_blocks(model, unseen))))
     return out[out.y.notna()].rename_axis("patient")
 
 

@@ -17,7 +17,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from theracast.errors import DataError, UsageError
-from theracast.models.estimates import read_columns
+from theracast.models.estimates import read_cohorts, read_columns
 
 #: What a set may say.
 SETS = ("no_response", "response", "both")
@@ -81,9 +81,7 @@ class ConformalSets:
         [0.1, 0.4]
         """
         values, truth = read_columns(margin=margin, y=y)
-        names = np.asarray(cohorts).astype(str)
-        if names.shape != values.shape:
-            raise DataError("unequal lengths", where="cohorts", got=f"{names.size} and {values.size}")
+        names = read_cohorts(cohorts, values.size)
         if len(np.unique(truth)) < 2:
             raise DataError(
                 "one class only",

@@ -107,6 +107,37 @@ def read_columns(**columns: ArrayLike) -> list[np.ndarray]:
     return arrays
 
 
+def read_cohorts(cohorts: ArrayLike, size: int) -> np.ndarray:
+    """Read the cohort of each patient.
+
+    Parameters
+    ----------
+    cohorts : array-like of str, shape (n,)
+        Names.
+    size : int
+        How many patients there are.
+
+    Returns
+    -------
+    ndarray of str, shape (n,)
+        As text.
+
+    Raises
+    ------
+    DataError
+        On another number of names.
+
+    Examples
+    --------
+    >>> read_cohorts(["a", "b"], 2).tolist()
+    ['a', 'b']
+    """
+    names = np.asarray(cohorts).astype(str)
+    if names.shape != (size,):
+        raise DataError("unequal lengths", where="cohorts", got=f"{names.size} and {size}")
+    return names
+
+
 def normal_quantile(level: float) -> float:
     """Half width, in standard errors, of a normal interval.
 

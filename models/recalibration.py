@@ -16,8 +16,8 @@ from numpy.typing import ArrayLike
 from scipy.optimize import brentq, minimize
 from scipy.special import expit, logit
 
-from theracast.errors import DataError, UsageError
-from theracast.models.estimates import normal_quantile, read_columns
+from theracast.errors import UsageError
+from theracast.models.estimates import normal_quantile, read_cohorts, read_columns
 from theracast.models.metrics import calibration
 from theracast.models.pooling import random_effects
 
@@ -299,9 +299,7 @@ def calibration_spread(margin: ArrayLike, y: ArrayLike, cohorts: ArrayLike) -> t
     (0.5, 0.5)
     """
     values, truth = read_columns(margin=margin, y=y)
-    names = np.asarray(cohorts).astype(str)
-    if names.shape != values.shape:
-        raise DataError("unequal lengths", where="cohorts", got=f"{names.size} and {values.size}")
+    names = read_cohorts(cohorts, values.size)
     parts = [calibration(truth[names == c], expit(values[names == c])) for c in np.unique(names)]
     spreads = []
     for which, usual in ((1, INTERCEPT_SD), (0, SLOPE_SD)):

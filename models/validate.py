@@ -15,10 +15,11 @@ import pandas as pd
 from joblib import Parallel, delayed
 
 from theracast.features.cohort import Cohort
+from theracast.features.matrix import FeatureMatrix
 from theracast.models.base import ResponseModel
 from theracast.models.baselines import baseline_predictions
 from theracast.models.conformal import coverage_table
-from theracast.models.estimates import Estimate
+from theracast.models.estimates import NOT_ESTIMABLE, Estimate
 from theracast.models.metrics import auc, auc_difference, balanced_accuracy, brier, calibration
 from theracast.models.pooling import pooled_auc, random_effects
 from theracast.models.published import PUBLISHED
@@ -31,7 +32,6 @@ MODEL = "theracast"
 FEW = 30
 #: An AUC this good, on this many patients, is a leak until proven otherwise.
 TOO_GOOD, TOO_GOOD_N = 0.98, 20
-_NOTHING = Estimate(np.nan, np.nan, np.nan, np.nan)
 
 
 @dataclass(frozen=True)
@@ -146,23 +146,70 @@ def judged(predictions: pd.DataFrame, sets: Mapping[str, Sequence[str]] | None =
     return Validation(predictions, cohort_table(predictions), mean_table(predictions), named, coverage)
 
 
-def _predict(model: ResponseModel, train: Cohort, test: Cohort) -> pd.DataFrame:
-    fitted = ResponseModel(**model.get_params(deep=False)).fit(train)
+def answers(fitted: ResponseModel, test: Cohort, unseen: FeatureMatrix) -> pd.DataFrame:
+    """Say what a model answers for patients whose response may be known.
+
+    Parameters
+    ----------
+    fitted : ResponseModel
+        Trained without them.
+    test : Cohort
+        The patients.
+    unseen : FeatureMatrix
+        Of them, by the model.
+
+    Returns
+    -------
+    DataFrame
+        Per patient, labelled or not: the probability under the name of the model, ``set``, ``decision``, ``lower``,
+        ``upper``, the response ``y`` (NaN where not known) and the ``prior`` of the model.
+
+    Examples
+    --------
+    >>> from theracast.features.datasets import load_cohort
+    >>> model, test = ResponseModel("melanoma_ici").fit(load_cohort("liu2019_mel")), load_cohort("riaz2017_mel")
+    >>> int(answers(model, test, model.matrix(test)).y.notna().sum())
+    49
+    """
+    response = fitted.respond(unseen).table[["probability", "set", "decision", "lower", "upper"]]
+    return response.rename(columns={"probability": MODEL}).assign(y=test.response, prior=fitted.fusion_.prior)
+
+
+def beside(fitted: ResponseModel, train: Cohort, test: Cohort, unseen: FeatureMatrix) -> pd.DataFrame:
+    """Predict the same patients by the dull baselines, fitted where the model was, and by the published scores.
+
+    Parameters
+    ----------
+    fitted : ResponseModel
+        Measures the patients.
+    train, test : Cohort
+        Those it was fitted on, and the others.
+    unseen : FeatureMatrix
+        Of the others, by the model.
+
+    Returns
+    -------
+    DataFrame of float64
+        A column per baseline and published score; NaN where one cannot tell.
+
+    Examples
+    --------
+    >>> from theracast.features.datasets import load_cohort
+    >>> train, test = load_cohort("liu2019_mel"), load_cohort("riaz2017_mel")
+    >>> model = ResponseModel("melanoma_ici").fit(train)
+    >>> beside(model, train, test, model.matrix(test)).columns[:3].tolist()
+    ['prevalence', 'PD-L1', 'TIL']
+    """
     labelled = train.response.notna().to_numpy()
     seen = fitted.matrix(train).subset(labelled)
+    baselines = baseline_predictions(seen, train.response[labelled].to_numpy(int), unseen)
+    return baselines.join(published_scores(test))
+
+
+def _predict(model: ResponseModel, train: Cohort, test: Cohort) -> pd.DataFrame:
+    fitted = ResponseModel(**model.get_params(deep=False)).fit(train)
     unseen = fitted.matrix(test)
-    response = fitted.respond(unseen).table
-    out = baseline_predictions(seen, train.response[labelled].to_numpy(int), unseen)
-    out.insert(0, MODEL, response.probability)
-    out = out.join(published_scores(test))
-    out = out.assign(
-        y=test.response,
-        set=response["set"],
-        decision=response.decision,
-        lower=response.lower,
-        upper=response.upper,
-        prior=fitted.fusion_.prior,
-    )
+    out = answers(fitted, test, unseen).join(beside(fitted, train, test, unseen))
     return out[out.y.notna()]
 
 
@@ -193,7 +240,7 @@ def cohort_table(predictions: pd.DataFrame) -> pd.DataFrame:
             if name != MODEL and not len(y):
                 continue
             area = auc(y, p)
-            gain = auc_difference(y, common[MODEL].to_numpy(), p) if name != MODEL else _NOTHING
+            gain = auc_difference(y, common[MODEL].to_numpy(), p) if name != MODEL else NOT_ESTIMABLE
             row = {"cohort": cohort, "model": name, "n": len(y), "R": int(y.sum()), "NR": int(len(y) - y.sum())}
             row |= _spread("auc", area)
             row |= _spread("gain", gain)
