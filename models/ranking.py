@@ -99,4 +99,5 @@ class Ranking:
         {'b': 0.5, 'a': 0.25}
         """
         rows, columns = self.table["patient_id"].unique(), self.table["therapy"].unique()
-        return self.table.set_index(["patient_id", "therapy"])[column].unstack().loc[rows, columns]
+        found = self.table.pivot_table(column, "patient_id", "therapy", aggfunc="first", dropna=False)
+        return found.loc[rows, columns]
