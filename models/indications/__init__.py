@@ -2,6 +2,8 @@
 
 from theracast.models.indications.melanoma_ici import MELANOMA_ICI
 from theracast.models.indications.pan_ici import PAN_ICI
+from theracast.models.indications.ra_biologic import RA_BIOLOGIC
+from theracast.models.selection_spec import SelectionSpec
 from theracast.models.spec import ResponseSpec
 from theracast.registry import Registry
 
@@ -10,5 +12,12 @@ INDICATIONS: Registry[ResponseSpec] = Registry(
     {
         "melanoma_ici": MELANOMA_ICI,
         "pan_ici": PAN_ICI,
+    },
+)
+
+SELECTIONS: Registry[SelectionSpec] = Registry(
+    "selection",
+    {
+        "ra_biologic": RA_BIOLOGIC,
     },
 )
