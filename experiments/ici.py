@@ -20,10 +20,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from ici_limits import passing
 from ici_page import write_page
 from ici_plots import draw_all
 from ici_runs import RNA, Runs
-from ici_tables import beside_published, calibrated, decisions, dropped, ladder, loris, reliability
+from ici_tables import LARGE, beside_published, calibrated, decisions, dropped, ladder, loris, reliability
 
 from theracast.models.config import Experiment
 from theracast.models.metrics import auc
@@ -124,6 +125,7 @@ def evidence(runs: Runs) -> dict[str, pd.DataFrame]:
             [found["blocks"].assign(dropped="at prediction"), again.assign(dropped="at training")]
         )
         found["loris"] = loris_table(runs, folds, final)
+    found["limits"] = limits(final, found)
     return found
 
 
@@ -163,6 +165,17 @@ def loris_table(runs: Runs, folds: Mapping[str, Sequence[str]], final: pd.DataFr
         frames = {n: beside(f, {score: final}, score) for n, f in ours.items()}
         parts.append(loris(frames, names, score))
     return pd.concat(parts)
+
+
+def limits(final: pd.DataFrame, found: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Count what a right model would pass, beside what ours passed."""
+    loris = found.get("loris", pd.DataFrame(columns=["step", "step_lower", "step_upper"]))
+    if len(loris):
+        large = (loris["n"] >= LARGE) & (loris["cohort"] != "mean")
+        loris = loris[large & (loris["model"] == "all blocks") & (loris["score"] == "loris_pan")]
+    table = passing(final, found["coverage"], loris)
+    ours = [found["calibration"]["slope_within"].sum(), found["coverage"]["within"].sum()]
+    return table.assign(ours=[*ours, *[(loris["step"] >= 0).sum()] * (len(table) - 2)])
 
 
 def published(finals: Mapping[str, pd.DataFrame], sets: Mapping[str, Sequence[str]]) -> pd.DataFrame:

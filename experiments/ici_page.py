@@ -31,7 +31,18 @@ def write_page(page: Path, folder: Path) -> None:
 
 def ici_part(folder: Path) -> str:
     """Markdown of all tables."""
-    names = ("cohorts", "means", "published", "ladder", "loris", "blocks", "calibration", "coverage", "decisions")
+    names = (
+        "cohorts",
+        "means",
+        "published",
+        "ladder",
+        "loris",
+        "blocks",
+        "calibration",
+        "coverage",
+        "decisions",
+        "limits",
+    )
     read = {name: pd.read_csv(folder / f"{name}.csv") for name in names}
     pan = {n: t[t["experiment"] == "pan_ici"] if "experiment" in t else t for n, t in read.items()}
     again = {n: pd.read_csv(folder / f"{n}.csv") for n in ("recalibration", "conformal")}
@@ -84,6 +95,12 @@ def ici_part(folder: Path) -> str:
             "### What is gained by knowing something of a site",
             "Means over cohorts of pan_ici, each counted once ([recalibration.py](recalibration.py)).",
             markdown(site_rows(again["recalibration"])),
+            "### What can be asked of every cohort at once",
+            "A model that is right passes such tests in most cohorts, not in all: labels come by chance. Simulated "
+            "labels, drawn from the model's own probabilities, say how often a perfectly calibrated model has its "
+            "slope within the bounds; the other lines are exact, or rest on the standard errors of the differences "
+            "([ici_limits.py](ici_limits.py)).",
+            markdown(limit_rows(read["limits"])),
         )
     )
 
@@ -288,6 +305,21 @@ def coverage_rows(table: Table) -> Table:
             "abstained": lambda r: short(r["abstained"]),
             "right when single": lambda r: short(r["right_when_single"]),
             "two standard errors": lambda r: "within" if r["within"] else "above" if r["holds"] else "below",
+        },
+    )
+
+
+def limit_rows(table: Table) -> Table:
+    """One line per test."""
+    return rows_of(
+        table,
+        {
+            "experiment": lambda r: r["experiment"],
+            "asked of each cohort": lambda r: r["test"],
+            "cohorts": lambda r: r["cohorts"],
+            "a right model passes in, on average": lambda r: f"{r['expected']:.1f}",
+            "theracast passes in": lambda r: r["ours"],
+            "a right model passes in all": lambda r: f"{r['all_at_once']:.1%}",
         },
     )
 
