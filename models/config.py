@@ -77,6 +77,16 @@ class Experiment(BaseModel):
         if not set(self.options) <= set(known):
             wrong = ", ".join(f"options: {o}" for o in self.options if o not in known)
             raise UsageError("the learner has no such option", got=wrong, wanted=f"{self.learner}: {', '.join(known)}")
+        for option, given in self.options.items():
+            tried = given if isinstance(given, list) else [given]
+            allowed = [v for v in tried if _sensible(option, v)]
+            if not tried or len(allowed) < len(tried):
+                raise UsageError(
+                    "an option has a value that no model can have",
+                    where=f"options: {option}",
+                    got=", ".join(map(repr, tried)) or "no choice at all",
+                    wanted="a number above 0" + (", or none" if option == "tie" else ""),
+                )
         strangers = sorted({c for chosen in self.sets.values() for c in chosen} - {*self.cohorts, *self.holdout})
         if strangers:
             raise UsageError("a set names cohorts that are not in the experiment", got=", ".join(strangers))
@@ -144,3 +154,11 @@ class Experiment(BaseModel):
         True
         """
         return digest_json(self.model_dump(exclude={"claim", "sets"}))
+
+
+def _sensible(option: str, value: Any) -> bool:
+    """Say whether a learner can be built with it."""
+    if value is None:
+        return option == "tie"
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and (value > 0 or (option == "seed" and value == 0)) and value < float("inf")

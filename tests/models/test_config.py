@@ -37,6 +37,8 @@ def test_what_is_given_stands_even_when_it_is_empty():
         ("", "indication"),
         ("indication: melanoma_ici\noptions: {c: 1}\n", "options: c"),
         ("indication: melanoma_ici\nlearner: xgboost\noptions: {C: 1}\n", "options: C"),
+        *((f"indication: melanoma_ici\noptions: {{C: {v}}}\n", "options: C") for v in ("0", "[1, -1]", "ten", "[]")),
+        ("indication: melanoma_ici\nlearner: xgboost\noptions: {depth: null}\n", "options: depth"),
         ("indication: melanoma\n", "Did you mean 'melanoma_ici'"),
         ("indication: melanoma_ici\nsets: [liu2019_mel]\n", "sets"),
         ("indication: melanoma_ici\nsets: {A: liu2019_mel}\n", "sets.A"),
