@@ -1,5 +1,6 @@
 """The indications, one file each. A new one is a file and a line here."""
 
+from theracast.models.indications.crohns_ustekinumab import CROHNS_USTEKINUMAB
 from theracast.models.indications.melanoma_ici import MELANOMA_ICI
 from theracast.models.indications.pan_ici import PAN_ICI
 from theracast.models.indications.ra_biologic import RA_BIOLOGIC
@@ -19,5 +20,6 @@ SELECTIONS: Registry[SelectionSpec] = Registry(
     "selection",
     {
         "ra_biologic": RA_BIOLOGIC,
+        "crohns_ustekinumab": CROHNS_USTEKINUMAB,
     },
 )
