@@ -11,7 +11,6 @@ import pandas as pd
 from scipy.special import expit
 
 import theracast
-from theracast.checks import Problem
 from theracast.errors import DataError, UsageError
 from theracast.features.cohort import Cohort, as_cohort
 from theracast.features.matrix import FeatureMatrix
@@ -20,6 +19,7 @@ from theracast.models.recalibration import AS_TRAINED, Recalibration
 from theracast.models.storage import load_model
 from theracast.predict.explain import explain
 from theracast.predict.records import COLUMNS, Scores
+from theracast.predict.rows import refused_rows, usable_rows
 from theracast.provenance import digest_json
 
 
@@ -143,13 +143,9 @@ class Predictor:
             "; ".join(filter(None, [note, f"same as row {first + 1}" if first >= 0 else ""]))
             for note, first in zip(lines.notes, kept.repeats, strict=True)
         ]
-        refused = roster[roster.code != ""]
-        rejects = pd.DataFrame(
-            {"row": refused.index + 1, "patient_id": refused.patient_id, "code": refused.code, "reason": refused.reason}
-        ).reset_index(drop=True)
         scores = Scores(
             lines[[*COLUMNS, *coverage]],
-            rejects,
+            refused_rows(roster),
             len(roster),
             explain(self.model, matrix, site) if explained else None,
             tuple(int(i) for i in kept.index),
@@ -255,18 +251,7 @@ class Predictor:
 
     def _read(self, cohort: Cohort, strict: bool = False) -> tuple[FeatureMatrix, pd.DataFrame]:
         """Measure the patients that are not refused; say of every row what became of it."""
-        problems = self.model.assembler_.check(cohort)
-        _stop(problems)
-        roster = _with_problems(cohort, problems)
-        if strict and (roster.code != "").any():
-            first = roster[roster.code != ""].iloc[0]
-            raise DataError(
-                first.reason,
-                code=first.code,
-                where=f"row {first.name + 1}",
-                fix="Correct the row, or leave out --strict.",
-            )
-        usable = cohort.subset(roster.patient_id[(roster.code == "") & (roster.repeats < 0)])
+        usable, roster = usable_rows(cohort, self.model.assembler_.check(cohort), strict)
         # checked above, with all rows: a rule about a whole column must not turn when the bad rows are gone
         return self.model.matrix(usable, checked=True), roster
 
@@ -274,25 +259,3 @@ class Predictor:
         """Say who has a probability that was meant for such patients."""
         table = self.model.respond(matrix).table
         return (table.probability.notna() & ~table.reason.str.startswith(OUTSIDE)).to_numpy()
-
-
-def _stop(problems: list[Problem]) -> None:
-    whole = [p for p in problems if not p.rows]
-    if whole:
-        more = f" ({len(whole) - 1} more)" if len(whole) > 1 else ""
-        raise DataError(
-            whole[0].what + more, code=whole[0].code, where=whole[0].where, fix="Correct the column or its unit."
-        )
-
-
-def _with_problems(cohort: Cohort, problems: list[Problem]) -> pd.DataFrame:
-    """Mark in the roster the rows that a block refuses; a repeat shares the fate of its first row."""
-    roster = cohort.roster.copy()
-    refused: dict[str, tuple[str, str]] = {}
-    for problem in problems:
-        for i in cohort.ids[np.asarray(problem.rows, dtype=int)]:
-            refused.setdefault(i, (problem.code, f"{problem.where} {problem.what}"))
-    for i, (code, reason) in refused.items():
-        mine = (roster.patient_id == i) & (roster.code == "")
-        roster.loc[mine, ["code", "reason"]] = [code, reason]
-    return roster
