@@ -11,12 +11,14 @@ import pandas as pd
 import yaml
 
 from theracast.errors import UsageError
+from theracast.features.arthritis import ARTHRITIS, read_arthritis
 from theracast.features.cohort import Cohort
 from theracast.features.readers import read_cohort
 from theracast.features.sources import data_folder
 from theracast.registry import Registry
 
 _DATA = Path(str(files("theracast.features.data")))
+_ARTHRITIS = "ra"
 
 
 def datasets() -> pd.DataFrame:
@@ -85,12 +87,13 @@ def dataset_path(name: str) -> Path:
     name : str
         Looked for in this order: a name in `datasets`; the path of an existing folder; the name of a folder in
         ``$THERACAST_DATA/ici``, or, when the variable is not set, in ``../shared/data/ici`` and in the cache to
-        which `theracast.features.fetch.fetch` writes.
+        which `theracast.features.fetch.fetch` writes; a study of `theracast.features.arthritis.ARTHRITIS`.
 
     Returns
     -------
     Path
-        A folder that `theracast.features.readers.read_cohort` reads.
+        A folder that `theracast.features.readers.read_cohort` reads; of a study of arthritis, the folder ``ra`` that
+        holds the files of all of them.
 
     Raises
     ------
@@ -121,14 +124,15 @@ def load_cohort(name: str) -> Cohort:
     Returns
     -------
     Cohort
-        Clinical table, expression and signatures, as far as there are any.
+        The tables that there are.
 
     Examples
     --------
     >>> len(load_cohort("riaz2017_mel"))
     51
     """
-    return read_cohort(dataset_path(name))
+    path = dataset_path(name)
+    return read_arthritis(name, path) if name in ARTHRITIS and path.name == _ARTHRITIS else read_cohort(path)
 
 
 def _bundled() -> dict[str, Path]:
@@ -138,4 +142,5 @@ def _bundled() -> dict[str, Path]:
 def _outside() -> dict[str, Path]:
     places = [data_folder()] if os.environ.get("THERACAST_DATA") else [data_folder(), Path("../shared/data")]
     found = (f.parent for place in places for f in sorted((place / "ici").glob("[!.]*/clinical.csv")))
-    return {folder.name: folder for folder in found}
+    studies = {name: p / _ARTHRITIS for p in places if (p / _ARTHRITIS).is_dir() for name in ARTHRITIS}
+    return {**{folder.name: folder for folder in found}, **studies}
