@@ -195,7 +195,8 @@ def report(
     tracking: Tracking = None,
 ) -> None:
     """Write one self-contained page for a patient or a cohort."""
-    from theracast.predict.report.page import cohort_page, patient_page, write_page
+    from theracast.predict.report.frame import write_page
+    from theracast.predict.report.page import cohort_page, patient_page
 
     with steps() as step:
         tables, predictor, site = _ready(step, model, cohort, rate, labelled, unit, tracking)

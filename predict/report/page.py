@@ -4,30 +4,24 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import re
-from functools import cache
-from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from theracast.errors import ModelError
 from theracast.features.blocks import BLOCKS
-from theracast.features.tumours import tumour_types
 from theracast.models.base import LEVEL, OUTSIDE
 from theracast.models.fusion import SET_LEVEL
 from theracast.models.spec import ResponseSpec
 from theracast.predict.explain import Explanation
-from theracast.predict.files import replace_file
 from theracast.predict.kept import unpack_validation
 from theracast.predict.records import Prediction, Scores
+from theracast.predict.report.frame import inline, render, text_of
 from theracast.predict.report.judged import judged
-from theracast.predict.report.plots import contributions, forest, to_svg
-from theracast.predict.report.printed import PALETTE, Printed, colours, number, readable, signed, value_in
+from theracast.predict.report.plots import contributions, forest
+from theracast.predict.report.printed import PALETTE, Printed, colours, readable
 
 ANSWERS = {
     "response": "The evidence speaks for response",
@@ -123,7 +117,7 @@ def cohort_page(scores: Scores, spec: ResponseSpec, about: dict[str, Any]) -> st
     fields = [c for c in scores.table.columns if c in Prediction.__dataclass_fields__]
     rows = [Prediction(**r) for r in scores.table[fields].to_dict("records")]
     patients = [(n, _patient(rows[n - 1], scores.explanation, scores.site.note)) for n in sorted(first.values())]
-    script = _text("table.js")
+    script = text_of("table.js")
     return _render(
         "cohort.html.jinja",
         spec,
@@ -140,118 +134,34 @@ def cohort_page(scores: Scores, spec: ResponseSpec, about: dict[str, Any]) -> st
     )
 
 
-def write_page(html: str, path: str | Path) -> Path:
-    """Write a page so that a reader sees the old file or the new one, never half of it.
-
-    Parameters
-    ----------
-    html : str
-        The page.
-    path : str or Path
-        Where; its folder is made.
-
-    Returns
-    -------
-    Path
-        Where it was written.
-
-    Raises
-    ------
-    SetupError
-        When the disk refuses.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> write_page("<p>", Path(tempfile.mkdtemp()) / "p.html").read_text()
-    '<p>'
-    """
-    return replace_file(path, lambda scratch: scratch.write_text(html, encoding="utf-8"))
-
-
-@cache
-def _text(name: str) -> str:
-    return files("theracast.predict.report").joinpath(name).read_text("utf-8")
-
-
-@cache
-def _environment() -> Environment:
-    env = Environment(
-        loader=FunctionLoader(_text), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    env.filters.update(
-        percent=_percent,
-        tumour=_tumour,
-        sentence=_sentence,
-        number=number,
-        readable=readable,
-        signed=signed,
-        value_in=value_in,
-        doi=_doi,
-    )
-    return env
-
-
 def _render(template: str, spec: ResponseSpec, about: dict[str, Any], scores: Scores, **more: Any) -> str:
     validation = unpack_validation(about)
-    return (
-        _environment()
-        .get_template(template)
-        .render(
-            spec=spec,
-            about=about,
-            experiment=about.get("experiment") or {},
-            level=f"{LEVEL:.0%}",
-            set_level=f"{SET_LEVEL:.0%}",
-            answers=ANSWERS,
-            sets=SETS,
-            outside=_outside(scores),
-            prior=scores.prior,
-            site=scores.site,
-            palette=PALETTE,
-            colours=colours(scores.explanation) if scores.explanation else {},
-            cohorts=scores.explanation.cohort if scores.explanation else "",
-            style=Markup(_text("style.css")),  # noqa: S704 - our own file
-            judged=judged(validation),
-            forest=_inline(forest(validation), "AUC of the model on each cohort it had not seen; table below")
-            if validation
-            else None,
-            **more,
-        )
+    drawn = "AUC of the model on each cohort it had not seen; table below"
+    return render(
+        template,
+        spec=spec,
+        about=about,
+        experiment=about.get("experiment") or {},
+        level=f"{LEVEL:.0%}",
+        set_level=f"{SET_LEVEL:.0%}",
+        answers=ANSWERS,
+        sets=SETS,
+        outside=_outside(scores),
+        prior=scores.prior,
+        site=scores.site,
+        palette=PALETTE,
+        colours=colours(scores.explanation) if scores.explanation else {},
+        cohorts=scores.explanation.cohort if scores.explanation else "",
+        judged=judged(validation),
+        forest=inline(forest(validation), drawn) if validation else None,
+        **more,
     )
-
-
-def _inline(figure: Any, label: str) -> Markup:
-    return Markup(to_svg(figure, label))  # noqa: S704 - matplotlib and `to_svg` escape every text
-
-
-def _percent(p: float) -> str:
-    if np.isnan(p):
-        return "–"
-    return "below 1%" if p < 0.005 else "above 99%" if p > 0.995 else f"{100 * p:.0f}%"
-
-
-def _tumour(name: str) -> str:
-    """Give a tumour type as people call it; empty where it is not known."""
-    known = tumour_types()
-    return known[name].title if name in known else name
-
-
-def _sentence(reason: str) -> str:
-    """Say a reason as a sentence, without what its heading says already."""
-    text = reason.removeprefix(f"{OUTSIDE}: ")
-    return text[:1].upper() + text[1:]
 
 
 def _outside(scores: Scores) -> dict[str, int]:
     """Count the patients who are out of domain, by the reason."""
     reasons = scores.table.get("reason", pd.Series(dtype=object)).astype(str)
     return {str(r): int(n) for r, n in reasons[reasons.str.startswith(OUTSIDE)].value_counts().items()}
-
-
-def _doi(text: str) -> str:
-    """Return the address of a DOI, or nothing: no other text becomes a link."""
-    return f"https://doi.org/{text}" if re.fullmatch(r"10\.\d{4,9}/[-._;()/:A-Za-z0-9]+", text) else ""
 
 
 def _patient(p: Prediction, explanation: Explanation | None, site_note: str) -> dict[str, Any]:
@@ -323,7 +233,7 @@ def _features(explanation: Explanation, patient_id: str, printed: Printed) -> li
 def _figure(explanation: Explanation | None, patient_id: str) -> Markup | None:
     if explanation is None or Printed.of(explanation, patient_id) is None:
         return None
-    return _inline(
+    return inline(
         contributions(explanation, patient_id),
         "Bars from the average prediction to this patient's, feature by feature; the same figures stand in the table",
     )

@@ -13,7 +13,8 @@ from reports import ABOUT, HOSTILE, SPEC, TABLE, VALIDATION, changed, loads, ren
 from theracast.errors import ModelError, SetupError
 from theracast.models.validate import Validation
 from theracast.predict.predictor import Predictor
-from theracast.predict.report.page import cohort_page, patient_page, write_page
+from theracast.predict.report.frame import write_page
+from theracast.predict.report.page import cohort_page, patient_page
 from theracast.predict.report.plots import contributions, forest, overview, to_png, to_svg
 from theracast.predict.report.printed import Printed, apportion, value_in
 

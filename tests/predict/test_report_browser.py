@@ -5,7 +5,8 @@ import re
 import numpy as np
 from reports import ABOUT, HOSTILE, SPEC, changed, renamed, visit
 
-from theracast.predict.report.page import cohort_page, patient_page, write_page
+from theracast.predict.report.frame import write_page
+from theracast.predict.report.page import cohort_page, patient_page
 
 
 def test_patient_page_in_a_browser(browser, scores, tmp_path):
