@@ -6,7 +6,8 @@ from typing import Any
 
 from theracast.models.config import Experiment
 from theracast.models.train import data_digests
-from theracast.predict.registry import CHAMPION, connect, training_key
+from theracast.predict.registry import CHAMPION, training_key
+from theracast.predict.store import connect
 
 
 def champion_of(experiment: Experiment, *, tracking: str | None = None) -> str | None:

@@ -219,7 +219,8 @@ def report(
 @app.command()
 def models(tracking: Tracking = None) -> None:
     """List the registered models, their versions and aliases."""
-    from theracast.predict.registry import list_models, store_uri
+    from theracast.predict.registry import list_models
+    from theracast.predict.store import store_uri
 
     show(list_models(tracking), f"Models in {escape(store_uri(tracking))}")
 

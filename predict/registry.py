@@ -1,15 +1,15 @@
-"""Everything MLflow: where the store is, how a training is logged and registered, how a model is found again.
+"""The model registry: how a training is logged and registered, how a model is found again.
 
-The only file, with `pyfunc`, that imports mlflow, and it does so late: most commands never need it.
+With `store` and the pyfunc scripts the only file that knows mlflow, and it asks for it late: most commands never do.
 """
 
 from __future__ import annotations
 
-import logging
-import os
 import re
 import tempfile
+from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
 from importlib.metadata import version as installed
 from pathlib import Path
 from types import ModuleType
@@ -27,93 +27,52 @@ from theracast.predict.contract import input_columns, input_example
 from theracast.predict.kept import pack_validation, unpack_validation, validation_files, validation_metrics
 from theracast.predict.predictor import Predictor
 from theracast.predict.report.plots import forest, to_png
+from theracast.predict.store import connect, experiment_id
 from theracast.provenance import code_digest, digest_json
 
-#: The file that MLflow itself uses in a folder, so that ``mlflow ui`` there shows the same runs.
-STORE = "mlflow.db"
 CHAMPION = "champion"
-#: Read before mlflow writes its own choice into the same variable.
-_USERS_REGISTRY = os.environ.get("MLFLOW_REGISTRY_URI")
-_OUTPUTS = {"probability": "double", "decision": "string", "set": "string"}
 _PINNED = ("numpy", "pandas", "scipy", "scikit-learn", "xgboost", "numba", "mlflow")
 
 
-def store_uri(tracking: str | None = None, create: bool = False) -> str:
-    """Find the store: the flag, ``MLFLOW_TRACKING_URI``, or ``mlflow.db`` here or in a folder above.
+@dataclass(frozen=True)
+class Package:
+    """What is logged of a training, whatever kind its model is of.
 
-    Parameters
+    Attributes
     ----------
-    tracking : str, optional
-        Any MLflow tracking URI.
-    create : bool, default False
-        Whether a store may be begun in the current folder.
-
-    Returns
-    -------
-    str
-        An MLflow tracking URI.
-
-    Raises
-    ------
-    ModelError
-        THX-R01 when there is no store and none may be begun.
+    name, subject, title, intended_use : str
+        Name in the registry; MLflow experiment; for the description.
+    script : str
+        File in this folder that MLflow runs to load the model.
+    blocks : tuple of str
+        What the model reads.
+    outputs : mapping of str to str
+        Column to MLflow type.
+    key : mapping of str to str
+        Tags of the version: what decides the training.
+    params, tags, metrics : mapping
+        Of the run.
+    files : tuple of str
+        Beside the model, in the folder that is logged.
 
     Examples
     --------
-    >>> store_uri("http://localhost:5000")
-    'http://localhost:5000'
+    >>> Package.__dataclass_fields__["script"].type
+    'str'
     """
-    given = tracking or os.environ.get("MLFLOW_TRACKING_URI")
-    if given:
-        return given
-    here = Path.cwd()
-    found = next((f / STORE for f in (here, *here.parents) if (f / STORE).is_file()), None)
-    if found is None and not create:
-        raise ModelError(
-            "no model store here or in a folder above",
-            code="THX-R01",
-            where=str(here),
-            wanted=f"a file {STORE}, --tracking-uri or MLFLOW_TRACKING_URI",
-            fix="Run 'theracast demo' or 'theracast train' here first, or name the store.",
-        )
-    return f"sqlite:///{found or here / STORE}"
 
-
-def connect(tracking: str | None = None, create: bool = False) -> tuple[ModuleType, str]:
-    """Import mlflow and point it at the store.
-
-    Parameters
-    ----------
-    tracking : str, optional
-        As in `store_uri`.
-    create : bool, default False
-        As in `store_uri`.
-
-    Returns
-    -------
-    mlflow : module
-        Ready.
-    uri : str
-        The store.
-
-    Examples
-    --------
-    >>> callable(connect)
-    True
-    """
-    uri = store_uri(tracking, create)
-    # hospitals ask: nothing is reported home, and nothing the registry holds is ever unpickled
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
-    # it tells of every step; ours are enough
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    import mlflow
-
-    for noisy in ("mlflow", "alembic"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
-    mlflow.set_tracking_uri(uri)
-    mlflow.set_registry_uri(_USERS_REGISTRY or uri)
-    return mlflow, uri
+    name: str
+    subject: str
+    title: str
+    intended_use: str
+    script: str
+    blocks: tuple[str, ...]
+    outputs: Mapping[str, str]
+    key: Mapping[str, str]
+    params: Mapping[str, Any] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    files: tuple[str, ...] = ()
 
 
 def register(training: Training, *, tracking: str | None = None, promote: bool = True) -> tuple[str, str]:
@@ -140,50 +99,41 @@ def register(training: Training, *, tracking: str | None = None, promote: bool =
     >>> callable(register)
     True
     """
-    mlflow, store = connect(tracking, create=True)
-    experiment, model = training.experiment, training.model
-    mlflow.set_experiment(experiment_id=_experiment_id(mlflow, experiment.indication, store))
-    with mlflow.start_run(run_name=experiment.name) as run, tempfile.TemporaryDirectory() as scratch:
+    experiment, validation = training.experiment, training.validation
+    about = {
+        "experiment": experiment.model_dump(),
+        "experiment_digest": experiment.digest,
+        "data": training.data,
+        **pack_validation(validation),
+        "prior": training.model.fusion_.prior,
+    }
+    with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        validation = training.validation
-        about = {
-            "experiment": experiment.model_dump(),
-            "experiment_digest": experiment.digest,
-            "data": training.data,
-            **pack_validation(validation),
-            "prior": model.fusion_.prior,
-        }
-        digest = save_model(model, folder / "model", about)
-        mlflow.log_params(
-            {"learner": experiment.learner, "cohorts": ",".join(experiment.cohorts), **experiment.options}
-        )
-        mlflow.set_tags({f"data.{k}": v[:16] for k, v in training.data.items()} | {"model_digest": digest})
-        mlflow.log_metrics(validation_metrics(validation))
-        for name, table in validation_files(validation).items():
+        digest = save_model(training.model, folder / "model", about)
+        tables = validation_files(validation)
+        for name, table in tables.items():
             table.to_csv(folder / name, index=False)
-            mlflow.log_artifact(folder / name)
         to_png(forest(validation), folder / "forest.png")
-        mlflow.log_artifact(folder / "forest.png")
-        info = mlflow.pyfunc.log_model(
-            name=experiment.name,
-            python_model=str(Path(__file__).with_name("pyfunc.py")),
-            artifacts={"model": str(folder / "model")},
-            signature=_signature(mlflow, model.spec.blocks),
-            input_example=input_example(model.spec.blocks),
-            pip_requirements=[f"theracast=={theracast.__version__}", *(f"{p}=={installed(p)}" for p in _PINNED)],
-            metadata={"indication": experiment.indication, "intended_use": model.spec.intended_use},
+        spec = training.model.spec
+        return _publish(
+            Package(
+                name=experiment.name,
+                subject=experiment.indication,
+                title=spec.title,
+                intended_use=spec.intended_use,
+                script="pyfunc.py",
+                blocks=spec.blocks,
+                outputs={"probability": "double", "decision": "string", "set": "string"},
+                key=training_key(experiment, training.data),
+                params={"learner": experiment.learner, "cohorts": ",".join(experiment.cohorts), **experiment.options},
+                tags={f"data.{k}": v[:16] for k, v in training.data.items()} | {"model_digest": digest},
+                metrics=validation_metrics(validation),
+                files=(*tables, "forest.png"),
+            ),
+            folder,
+            tracking,
+            promote,
         )
-        client = mlflow.MlflowClient()
-        with suppress(mlflow.MlflowException):  # it is there already
-            client.create_registered_model(experiment.name, description=model.spec.title)
-        version = client.create_model_version(experiment.name, info.model_uri, run.info.run_id, model_id=info.model_id)
-        number = str(version.version)
-        for key, value in training_key(experiment, training.data).items():
-            client.set_model_version_tag(experiment.name, number, key, value)
-        if not promote:
-            return f"models:/{experiment.name}/{number}", number
-        client.set_registered_model_alias(experiment.name, CHAMPION, number)
-    return f"models:/{experiment.name}@{CHAMPION}", number
 
 
 def load_predictor(model_uri: str, *, tracking: str | None = None) -> Predictor:
@@ -326,15 +276,36 @@ def training_key(experiment: Experiment, data: dict[str, str]) -> dict[str, str]
     }
 
 
-def _experiment_id(mlflow: ModuleType, name: str, store: str) -> str:
-    """Find or begin an experiment; next to a local store its artifacts get an absolute place."""
-    existing = mlflow.get_experiment_by_name(name)
-    if existing is not None:
-        return str(existing.experiment_id)
-    place = None
-    if store.startswith("sqlite:///"):
-        place = (Path(store.removeprefix("sqlite:///")).resolve().parent / "mlruns").as_uri()
-    return str(mlflow.create_experiment(name, artifact_location=place))
+def _publish(package: Package, folder: Path, tracking: str | None, promote: bool) -> tuple[str, str]:
+    """Log ``folder/model`` and what lies beside it, and register it."""
+    mlflow, store = connect(tracking, create=True)
+    mlflow.set_experiment(experiment_id=experiment_id(mlflow, package.subject, store))
+    with mlflow.start_run(run_name=package.name) as run:
+        mlflow.log_params(dict(package.params))
+        mlflow.set_tags(dict(package.tags))
+        mlflow.log_metrics(dict(package.metrics))
+        for name in package.files:
+            mlflow.log_artifact(folder / name)
+        info = mlflow.pyfunc.log_model(
+            name=package.name,
+            python_model=str(Path(__file__).with_name(package.script)),
+            artifacts={"model": str(folder / "model")},
+            signature=_signature(mlflow, package),
+            input_example=input_example(package.blocks),
+            pip_requirements=[f"theracast=={theracast.__version__}", *(f"{p}=={installed(p)}" for p in _PINNED)],
+            metadata={"indication": package.subject, "intended_use": package.intended_use},
+        )
+        client = mlflow.MlflowClient()
+        with suppress(mlflow.MlflowException):  # it is there already
+            client.create_registered_model(package.name, description=package.title)
+        version = client.create_model_version(package.name, info.model_uri, run.info.run_id, model_id=info.model_id)
+        number = str(version.version)
+        for key, value in package.key.items():
+            client.set_model_version_tag(package.name, number, key, value)
+        if not promote:
+            return f"models:/{package.name}/{number}", number
+        client.set_registered_model_alias(package.name, CHAMPION, number)
+    return f"models:/{package.name}@{CHAMPION}", number
 
 
 def _version(mlflow: ModuleType, model_uri: str, store: str) -> str:
@@ -358,12 +329,12 @@ def _version(mlflow: ModuleType, model_uri: str, store: str) -> str:
         ) from None
 
 
-def _signature(mlflow: ModuleType, blocks: tuple[str, ...]) -> Any:
+def _signature(mlflow: ModuleType, package: Package) -> Any:
     """Every column optional and of any type: our own contract checks units and ranges, and says so better."""
     from mlflow.types.schema import AnyType, ColSpec, Schema
 
-    inputs = Schema([ColSpec(AnyType(), name=c, required=False) for c in input_columns(blocks)])
-    outputs = Schema([ColSpec(t, name=n) for n, t in _OUTPUTS.items()])
+    inputs = Schema([ColSpec(AnyType(), name=c, required=False) for c in input_columns(package.blocks)])
+    outputs = Schema([ColSpec(t, name=n) for n, t in package.outputs.items()])
     return mlflow.models.ModelSignature(inputs=inputs, outputs=outputs)
 
 
