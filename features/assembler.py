@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Self
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -112,6 +112,54 @@ class FeatureAssembler(TransformerMixin, BaseEstimator):
         """
         cohort = as_cohort(X)
         return [problem for block in self.blocks_ for problem in block.check(cohort)]
+
+    def state(self) -> list[dict[str, Any]]:
+        """Return what every block was given and learned, JSON-ready.
+
+        Returns
+        -------
+        list of dict
+            Name, parameters and fitted attributes of each block.
+
+        Examples
+        --------
+        >>> from theracast.features.datasets import load_cohort
+        >>> FeatureAssembler(["mutations"]).fit(load_cohort("riaz2017_mel")).state()[0]["name"]
+        'mutations'
+        """
+        fitted = [{k: v for k, v in vars(b).items() if k.endswith("_")} for b in self.blocks_]
+        pairs = zip(self.blocks_, fitted, strict=True)
+        return [{"name": b.spec.name, "params": b.get_params(), "fitted": f} for b, f in pairs]
+
+    @classmethod
+    def from_state(cls, state: Sequence[Mapping[str, Any]]) -> Self:
+        """Rebuild fitted blocks.
+
+        Parameters
+        ----------
+        state : sequence of mapping
+            From `state`, also after a way through JSON.
+
+        Returns
+        -------
+        FeatureAssembler
+            Gives the same matrix.
+
+        Examples
+        --------
+        >>> from theracast.features.datasets import load_cohort
+        >>> one = FeatureAssembler(["mutations"]).fit(load_cohort("riaz2017_mel"))
+        >>> FeatureAssembler.from_state(one.state()).blocks
+        ['mutations']
+        """
+        made = cls([b["name"] for b in state])
+        made.blocks_ = []
+        for kept in state:
+            block = BLOCKS[kept["name"]](**kept["params"])
+            for key, value in kept["fitted"].items():
+                setattr(block, key, value)
+            made.blocks_.append(block)
+        return made
 
     def matrix(self, X: Cohort | pd.DataFrame, *, checked: bool = False) -> FeatureMatrix:
         """Compute features with masks, lineage, notes and digests.

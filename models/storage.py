@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,13 @@ import numpy as np
 import theracast
 from theracast.errors import ModelError
 from theracast.features.assembler import FeatureAssembler
-from theracast.features.blocks import BLOCKS
 from theracast.models.base import ResponseModel
 from theracast.models.fusion import Fusion
 from theracast.provenance import digest_json, sha256_file
 
 _MODEL, _MANIFEST = "model.json", "manifest.json"
+#: Of a response model.
+FORMAT = 3
 
 
 def save_model(model: ResponseModel, folder: str | Path, about: dict[str, Any] | None = None) -> str:
@@ -45,21 +47,18 @@ def save_model(model: ResponseModel, folder: str | Path, about: dict[str, Any] |
     >>> len(save_model(model, tempfile.mkdtemp()))
     64
     """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     state = {
-        "format": 3,
+        "format": FORMAT,
         "theracast": theracast.__version__,
         "params": {k: list(v) if isinstance(v, tuple) else v for k, v in model.get_params(deep=False).items()},
-        "blocks": [_block_state(b) for b in model.assembler_.blocks_],
+        "blocks": model.assembler_.state(),
         "fusion": model.fusion_.state(),
         "reference": model.reference_,
         "studies": list(model.studies_),
         "tumours": list(model.tumours_),
         "about": about or {},
     }
-    (folder / _MODEL).write_text(json.dumps(state, sort_keys=True), encoding="utf-8")
-    (folder / _MANIFEST).write_text(json.dumps({_MODEL: sha256_file(folder / _MODEL)}), encoding="utf-8")
+    write_state(state, folder)
     return model_digest(state)
 
 
@@ -92,6 +91,68 @@ def load_model(folder: str | Path) -> tuple[ResponseModel, dict[str, Any]]:
     >>> load_model(folder)[0].indication
     'melanoma_ici'
     """
+    state = read_state(folder, FORMAT)
+    params: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in state["params"].items()}
+    model = ResponseModel(**params)
+    model.assembler_ = FeatureAssembler.from_state(state["blocks"])
+    model.fusion_ = Fusion.from_state(state["fusion"], {b.spec.name: b.outputs() for b in model.assembler_.blocks_})
+    model.reference_, model.studies_ = state["reference"], tuple(state["studies"])
+    model.tumours_ = tuple(state["tumours"])
+    model.classes_ = np.array([0, 1])
+    return model, {**state["about"], "digest": model_digest(state)}
+
+
+def write_state(state: Mapping[str, Any], folder: str | Path) -> None:
+    """Write what a model is, and the digest of the bytes beside it.
+
+    Parameters
+    ----------
+    state : mapping
+        JSON-ready, with ``format``.
+    folder : str or Path
+        Made if it is not there.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = tempfile.mkdtemp()
+    >>> write_state({"format": 0}, folder)
+    >>> read_state(folder, 0)
+    {'format': 0}
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / _MODEL).write_text(json.dumps(state, sort_keys=True), encoding="utf-8")
+    (folder / _MANIFEST).write_text(json.dumps({_MODEL: sha256_file(folder / _MODEL)}), encoding="utf-8")
+
+
+def read_state(folder: str | Path, *formats: object) -> dict[str, Any]:
+    """Read what a model is; its bytes are checked first.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Written by `write_state`.
+    *formats : object
+        Those that the caller reads.
+
+    Returns
+    -------
+    dict
+        As written.
+
+    Raises
+    ------
+    ModelError
+        THX-R05 when there is none, or bytes changed; THX-R06 when the format is another.
+
+    Examples
+    --------
+    >>> read_state("no/such/folder", 3)
+    Traceback (most recent call last):
+    ...
+    theracast.errors.ModelError: THX-R05: no model here | where: no/such/folder | ...
+    """
     folder = Path(folder)
     try:
         # one name is looked up: whatever else a manifest names is never opened
@@ -113,23 +174,15 @@ def load_model(folder: str | Path) -> tuple[ResponseModel, dict[str, Any]]:
         )
     state = json.loads(content)
     about = state if isinstance(state, dict) else {}
-    if about.get("format") != 3:
+    if about.get("format") not in formats:
         raise ModelError(
             "the model is of another format",
             code="THX-R06",
             got=f"format {about.get('format')} by theracast {about.get('theracast')}",
-            wanted=f"format 3, theracast {theracast.__version__}",
+            wanted=f"format {' or '.join(map(str, formats))}, theracast {theracast.__version__}",
             fix="Install the theracast version that wrote it, or train again.",
         )
-    params: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in state["params"].items()}
-    model = ResponseModel(**params)
-    model.assembler_ = FeatureAssembler([b["name"] for b in state["blocks"]])
-    model.assembler_.blocks_ = [_block_from(b) for b in state["blocks"]]
-    model.fusion_ = Fusion.from_state(state["fusion"], {b.spec.name: b.outputs() for b in model.assembler_.blocks_})
-    model.reference_, model.studies_ = state["reference"], tuple(state["studies"])
-    model.tumours_ = tuple(state["tumours"])
-    model.classes_ = np.array([0, 1])
-    return model, {**state["about"], "digest": model_digest(state)}
+    return state
 
 
 def model_digest(state: dict[str, Any]) -> str:
@@ -151,15 +204,3 @@ def model_digest(state: dict[str, Any]) -> str:
     64
     """
     return digest_json({k: state[k] for k in ("params", "blocks", "fusion")})
-
-
-def _block_state(block: Any) -> dict[str, Any]:
-    fitted = {k: v for k, v in vars(block).items() if k.endswith("_")}
-    return {"name": block.spec.name, "params": block.get_params(), "fitted": fitted}
-
-
-def _block_from(state: dict[str, Any]) -> Any:
-    block = BLOCKS[state["name"]](**state["params"])
-    for key, value in state["fitted"].items():
-        setattr(block, key, value)
-    return block
