@@ -20,7 +20,6 @@ from theracast.features.spec import Feature
 _MAD, _MEAN_AD = 1.482602218505602, 1.2533141373155001
 #: A patient whose middle analyte is further from training than this, in log2, is in another unit; and of how many.
 _FAR, _MANY = 6.0, 5
-_SCALINGS = ("none", "robust", "rank")
 
 
 class PanelBlock(OmicsBlock):
@@ -30,11 +29,9 @@ class PanelBlock(OmicsBlock):
     ----------
     select : sequence of str, optional
         Columns to give; all with enough known values when not given.
-    scaling : {"none", "robust", "rank"}, default "none"
+    scaling : {"none", "robust"}, default "none"
         ``robust``: distance from the median of the training patients over 1.4826 times their median absolute
-        deviation, a reference that is frozen at fit. ``rank``: share of the patient's own levels that lie below, ties
-        half, in (0, 1); what is below detection shares the lowest place. A rank needs no other patient: where runs
-        differ in scale it stays.
+        deviation, a reference that is frozen at fit.
     zero_is_below_detection : bool, default False
         Whether 0 in a linear unit means below detection, as ``zeros: below detection`` in ``units.yaml`` says; else
         zeros are refused.
@@ -152,8 +149,8 @@ class PanelBlock(OmicsBlock):
         >>> block.columns_
         ['IL6']
         """
-        if self.scaling not in _SCALINGS:
-            raise UsageError("no such scaling", where="scaling", wanted=listed(_SCALINGS))
+        if self.scaling not in ("none", "robust"):
+            raise UsageError("no such scaling", where="scaling", wanted="none or robust")
         panel = self.read(cohort)
         used = sorted(u for u in panel.units.unique() if u)
         self.unit_ = used[0] if used else ""
@@ -213,7 +210,7 @@ class PanelBlock(OmicsBlock):
         if not hasattr(self, "columns_"):
             return ()
         kept = UNITS[self.unit_].kept if self.unit_ else "log2"
-        unit = {"none": kept, "robust": f"spreads of {kept}", "rank": "rank among own levels, 0-1"}[self.scaling]
+        unit = f"spreads of {kept}" if self.scaling == "robust" else kept
         template = self.spec.features[0]
         levels = (Feature(feature_name(c), unit, f"level of {c}", template.reference) for c in self.columns_)
         return (*levels, *described(self.ratios_, self.totals_, kept))
@@ -302,8 +299,6 @@ class PanelBlock(OmicsBlock):
         if self.scaling == "robust":
             centre, spread = (np.array([self.reference_[c][k] for c in self.columns_]) for k in (0, 1))
             values = (values - centre) / spread
-        elif self.scaling == "rank":
-            values = _own_ranks(values, sides)
         names = [feature_name(c) for c in self.columns_]
         notes = self._notes(panel, (sides.to_numpy() != 0).sum(axis=1), known.sum(axis=1))
         return Measured.of(
@@ -330,9 +325,3 @@ class PanelBlock(OmicsBlock):
         for i in panel.assumed.index[panel.assumed]:
             notes.setdefault(i, []).append(f"the unit of {what} is not declared: taken as {self.unit_}")
         return notes
-
-
-def _own_ranks(values: pd.DataFrame, sides: pd.DataFrame) -> pd.DataFrame:
-    """Rank each patient's known levels among themselves; limits tie at their end, for nobody knows their order."""
-    levels = values.mask(sides < 0, -np.inf).mask(sides > 0, np.inf)
-    return (levels.rank(axis=1) - 0.5).div(levels.notna().sum(axis=1).clip(lower=1), axis=0)

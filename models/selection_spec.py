@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from theracast.errors import UsageError
 
@@ -53,6 +55,8 @@ class SelectionSpec:
         Therapy that a gain is measured against; empty: what patients got in the study, as treated.
     references : tuple of str
         DOIs.
+    settings : mapping of str to mapping
+        Per block, its parameters: ``{"metabolites": {"scaling": "robust"}}``.
 
     Raises
     ------
@@ -76,6 +80,7 @@ class SelectionSpec:
     not_for: str
     standard: str = ""
     references: tuple[str, ...] = ()
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for study in self.studies:

@@ -1,4 +1,4 @@
-"""Studies of arthritis: the counts of their README, nothing from after the first dose, ranks within a sample."""
+"""Studies of arthritis: the counts of their README, nothing from after the first dose."""
 
 import shutil
 from pathlib import Path
@@ -82,6 +82,7 @@ def test_values_after_treatment_change_nothing(shared_data, studies, tmp_path):
     assert len(later) == 4
     table[later] = table[later].iloc[::-1].to_numpy()
     table.to_csv(path, index=False)
+    (tmp_path / "plasma_proteome_csdmard" / "proteins_followup.parquet").unlink()
     samples = pd.read_csv(tmp_path / "airr_antitnf" / "clinical.csv")
     after = set(samples.loc[samples["visit"] == "week12", "sample_id"])
     for file in (tmp_path / "airr_antitnf").glob("*.parquet"):
@@ -133,30 +134,3 @@ def test_not_offered_where_the_files_are_not(tmp_path, monkeypatch):
         load_cohort("ra_proteome")
     with pytest.raises(DataError, match="THX-D33"):
         read_arthritis("ra_proteome", Path("nowhere"))
-
-
-def ranks(table, **units):
-    units = {"metabolites": "pg/mL", "zeros": "below detection", **units}
-    cohort = Cohort.from_tables({"metabolites": pd.DataFrame(table, index=["p", "q", "r"])}, units=units)
-    return BLOCKS["metabolites"](scaling="rank", ratios=False).fit(cohort), cohort
-
-
-def test_ranks_within_a_sample_by_hand():
-    block, cohort = ranks({"A": [1.0, 0, 9], "B": [2.0, 0, 4], "C": [3.0, 5, 4], "D": [np.nan, 7, 1]})
-    values = block.transform(cohort)
-    assert values.loc["p"].tolist()[:3] == pytest.approx([1 / 6, 3 / 6, 5 / 6])
-    assert np.isnan(values.loc["p"].iloc[3])
-    # A and B are below detection, whatever their limits: one place
-    assert values.loc["q"].tolist() == pytest.approx([1 / 4, 1 / 4, 5 / 8, 7 / 8])
-    assert values.loc["r"].tolist() == pytest.approx([7 / 8, 4 / 8, 4 / 8, 1 / 8])
-    assert {f.unit for f in block.outputs()} == {"rank among own levels, 0-1"}
-
-
-def test_ranks_do_not_know_the_run():
-    """A run that reads all lipids of a sample 7-fold higher, and other patients beside it, change no rank."""
-    table = {"A": [1.0, 3, 9], "B": [2.0, 1, 4], "C": [3.0, 5, 4], "D": [4.0, 7, 1]}
-    block, cohort = ranks(table)
-    other = Cohort.from_tables(
-        {"metabolites": pd.DataFrame({k: [7 * v[0]] for k, v in table.items()}, index=["p"])}, units=cohort.units
-    )
-    assert block.transform(other).loc["p"].tolist() == block.transform(cohort).loc["p"].tolist()
