@@ -72,6 +72,18 @@ def test_D21_what_is_no_single_regimen_is_refused(text):
     refused(lambda: read_regimen(text), CODE)
 
 
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("MTX or LEF", "alternatives, a sequence"), ("LEF→MTX", "alternatives, a sequence"), ("no MTX", "was not given"),
+        ("nivolumab and/or ipilimumab", "alternatives"), ("MTX +", "beside one"), ("MTX + ? + HCQ", "beside one"),
+        ("MTX (LEF)", "in brackets stands another drug"),
+    ],
+)  # fmt: skip
+def test_D21_the_reason_is_said(text, why):
+    assert why in refused(lambda: read_regimen(text), CODE)
+
+
 def test_D21_one_drug_is_wanted_and_several_are_named():
     message = refused(lambda: read_drug("MTX + LEF"), CODE)
     assert "read_regimen" in message
