@@ -75,7 +75,7 @@ def test_D21_what_is_no_single_regimen_is_refused(text):
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("MTX or LEF", "alternatives, a sequence"), ("LEF→MTX", "alternatives, a sequence"), ("no MTX", "was not given"),
+        ("MTX or LEF", "alternatives, a sequence"), ("LEF→MTX", "a sequence"), ("no MTX", "was not given"),
         ("nivolumab and/or ipilimumab", "alternatives"), ("MTX +", "beside one"), ("MTX + ? + HCQ", "beside one"),
         ("MTX (LEF)", "in brackets stands another drug"),
     ],
