@@ -7,7 +7,6 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import RidgeCV
 from sklearn.utils.validation import check_is_fitted
 
@@ -17,7 +16,7 @@ class MaskedRidge(RegressorMixin, BaseEstimator):
 
     The penalty is one for all targets: generalised cross-validation inside the training patients chooses it, on targets
     whose gaps are filled with the target's mean for this choice alone. The coefficients are solved in the space of
-    patients, exactly, target by target.
+    patients, exactly; one inverse serves all targets.
 
     Parameters
     ----------
@@ -68,17 +67,19 @@ class MaskedRidge(RegressorMixin, BaseEstimator):
         known = ~np.isnan(y)
         means = np.where(known, y, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
         self.alpha_ = float(RidgeCV(list(self.alphas)).fit(X, np.where(known, y, means)).alpha_)
-        self.coef_, self.intercept_ = np.zeros((X.shape[1], y.shape[1])), means
-        products = X @ X.T
-        for target in np.flatnonzero(known.any(axis=0)):
-            rows = np.flatnonzero(known[:, target])
-            mine = products[np.ix_(rows, rows)]
-            about = mine.mean(axis=0)
-            dual = KernelRidge(alpha=self.alpha_, kernel="precomputed")
-            dual.fit(mine - about - about[:, None] + about.mean(), y[rows, target] - means[target])
-            weight, centre = dual.dual_coef_, X[rows].mean(axis=0)
-            self.coef_[:, target] = X[rows].T @ weight - centre * weight.sum()
-            self.intercept_[target] -= centre @ self.coef_[:, target]
+        centred = np.where(known, y - means, 0.0)
+        middle = X.mean(axis=0)
+        products = (X - middle) @ (X - middle).T
+        inverse = np.linalg.inv(products + self.alpha_ * np.eye(len(X))) - 1 / (len(X) * self.alpha_)
+        for target in np.flatnonzero(known.any(axis=0) & ~known.all(axis=0)):
+            lacking = ~known[:, target]
+            # the values under which the patients who lack the target have no weight: as if they were not there
+            asked = -inverse[lacking] @ centred[:, target]
+            centred[lacking, target] = np.linalg.solve(inverse[np.ix_(lacking, lacking)], asked)
+        weight = np.where(known, inverse @ centred, 0.0)
+        self.coef_ = X.T @ weight - np.outer(middle, weight.sum(axis=0))
+        centres = known.T @ X / np.maximum(known.sum(axis=0), 1)[:, None]
+        self.intercept_ = means - np.einsum("tf,ft->t", centres, self.coef_)
         return self
 
     def predict(self, X: Any) -> np.ndarray:
