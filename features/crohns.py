@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from theracast.errors import UsageError
+from theracast.errors import DataError, UsageError
 from theracast.features.cohort import Cohort
 from theracast.features.readers import read_table
 from theracast.provenance import Source, sha256_file
@@ -74,6 +74,11 @@ def read_certifi(folder: str | Path, endpoint: str = ENDPOINTS[0], *, doses: boo
     if endpoint not in ENDPOINTS:
         raise UsageError("unknown endpoint", got=endpoint, wanted=f"one of {', '.join(ENDPOINTS)}")
     place = Path(folder)
+    missing = [f for f in _FILES if not (place / f).exists()]
+    if missing:
+        raise DataError(
+            "the files of the trial are not here", code="THX-D33", where=str(place), wanted=", ".join(missing)
+        )
     patients, visits = (read_table(place / f) for f in _FILES)
     patients = patients.set_index("patient_id")
     first = visits[visits["visit"] == "screening"].set_index("patient_id")
@@ -98,4 +103,4 @@ def read_certifi(folder: str | Path, endpoint: str = ENDPOINTS[0], *, doses: boo
 
 
 def _touches(tissue: pd.Series, part: str) -> pd.Series:
-    return tissue.str.contains(part).astype("Float64").astype(float)
+    return tissue.str.contains(part, na=False).astype(float).where(tissue.notna())
