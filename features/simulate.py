@@ -20,7 +20,7 @@ from theracast.errors import DataError, UsageError
 #: Mechanisms of the biologics and targeted drugs of rheumatoid arthritis.
 MECHANISMS = ("TNF", "IL-6", "CD20", "JAK", "CTLA4-Ig")
 _KNOWN, _COMMONEST = 0.9, 0.25
-_BEND, _TOGETHER, _SEVERE, _APART, _PULL = 2.0, 0.15, 0.15, 0.1, 0.5
+_BEND, _TOGETHER, _APART, _PULL = 2.0, 0.15, 0.1, 0.5
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,8 @@ class Surfaces:
         Rows are covariates; ``mean`` and ``sd`` of the covariate, ``bent_mean`` and ``bent_sd`` after bending.
     intercept, strength : float
         Log-odds of an average patient; log-odds per unit of score.
+    burden : float
+        How much of a score one standard deviation of severity takes from every therapy.
     insight : float
         How far treatment follows the scores, so that standard of care responds as often as planted.
 
@@ -87,6 +89,7 @@ class Surfaces:
     scales: pd.DataFrame
     intercept: float
     strength: float
+    burden: float
     insight: float
 
     def truth(self, X: pd.DataFrame) -> pd.DataFrame:
@@ -170,7 +173,7 @@ class Surfaces:
         own = pd.DataFrame({t: bent[d] * (1 + _TOGETHER * severity) for t, d in self.drivers.items()})
         # the later a therapy the better it is: a naive mean says the opposite, for it goes to the severe
         own = own + np.linspace(-_APART, _APART, len(self.drivers))
-        return own.sub(own.mean(axis=1) + _SEVERE * severity, axis=0)
+        return own.sub(own.mean(axis=1) + self.burden * severity, axis=0)
 
 
 def plant(
@@ -179,6 +182,7 @@ def plant(
     *,
     standard: float = 0.45,
     oracle: float = 0.965,
+    burden: float = 0.15,
     seed: int = 0,
 ) -> Surfaces:
     """Plant a truth into real covariates.
@@ -194,6 +198,8 @@ def plant(
         Response rate if every patient got a therapy at random, and under a confounding of 1, in (0, 1).
     oracle : float, default 0.965
         Response rate if every patient got the truly best one; above `standard`.
+    burden : float, default 0.15
+        How much the severity takes from every therapy, against 1 of its driver: the confounder's strength.
     seed : int, default 0
         Of the choice of drivers.
 
@@ -221,7 +227,7 @@ def plant(
     scales = pd.DataFrame({"mean": covariates[chosen].mean(), "sd": covariates[chosen].std()})
     bent = _BEND * np.tanh((covariates[chosen] - scales["mean"]) / scales["sd"] / _BEND)
     scales["bent_mean"], scales["bent_sd"] = bent.mean(), bent.std()
-    base = Surfaces(drivers, chosen[0], scales, 0.0, 1.0, 0.0)
+    base = Surfaces(drivers, chosen[0], scales, 0.0, 1.0, burden, 0.0)
     scores = base._scores(covariates).to_numpy()
 
     def _intercept(strength: float) -> float:
