@@ -11,7 +11,8 @@ RANKED = "ranked"
 NOT_COMPARABLE = "not comparable"
 INSUFFICIENT = "insufficient"
 TRIED = "tried"
-STATES = (RANKED, NOT_COMPARABLE, INSUFFICIENT, TRIED)
+UNKNOWN = "unknown"
+STATES = (RANKED, NOT_COMPARABLE, INSUFFICIENT, TRIED, UNKNOWN)
 
 #: Columns of a ranking, in order.
 RANKING = (
@@ -68,7 +69,8 @@ class Ranking:
         Returns
         -------
         Series of str
-            Indexed by patient; empty where no therapy has a rank.
+            Indexed by patient; empty where no therapy has a rank, or where studies that cannot be compared each have
+            a first.
 
         Examples
         --------
@@ -77,6 +79,7 @@ class Ranking:
         {'p': ''}
         """
         first = self.table[self.table["rank"] == 1].set_index("patient_id")["therapy"]
+        first = first[~first.index.duplicated(keep=False)]
         return first.reindex(self.table["patient_id"].unique(), fill_value="").rename("therapy")
 
     def wide(self, column: str) -> pd.DataFrame:

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator
 
+from theracast.checks import Problem
 from theracast.errors import DataError, UsageError
 from theracast.features.assembler import FeatureAssembler
-from theracast.features.base import OmicsBlock
 from theracast.features.blocks import BLOCKS
 from theracast.features.cohort import Cohort
 from theracast.models.indications import SELECTIONS
@@ -21,6 +21,7 @@ from theracast.models.lone_therapy import LoneTherapy
 from theracast.models.ranking import INSUFFICIENT, NOT_COMPARABLE, RANKED, RANKING, TRIED, Ranking
 from theracast.models.selection_spec import Arm, SelectionSpec
 from theracast.models.selector import TherapySelector
+from theracast.provenance import digest_json
 
 #: Column of table ``clinical`` that says what a training patient got.
 TREATMENT = "treatment"
@@ -213,18 +214,61 @@ class SelectionModel(BaseEstimator):
         failed = {str(i): list(t) for i, t in (tried or {}).items()}
         _known([t for ts in failed.values() for t in ts], [a.therapy for a in spec.arms], "tried", UsageError)
         parts = [self._rank_study(study, cohort, failed, utility) for study in spec.studies]
-        table = pd.concat(parts, ignore_index=True)
+        # columns are of one kind whoever is asked about
+        table = pd.concat(parts, ignore_index=True).astype({**dict.fromkeys(_NUMBERS, float), "n_treated": int})
         table.loc[_in_several(table), "reason"] = ELSEWHERE
         order = {i: k for k, i in enumerate(cohort.ids)}
         table = table.iloc[np.argsort(table["patient_id"].map(order).to_numpy(), kind="stable")]
         return Ranking(table[list(RANKING)].reset_index(drop=True), spec.standard or "as treated")
+
+    def check(self, cohort: Cohort) -> list[Problem]:
+        """List what the blocks of any study find implausible.
+
+        Parameters
+        ----------
+        cohort : Cohort
+            Patients.
+
+        Returns
+        -------
+        list of Problem
+            Each once.
+
+        Examples
+        --------
+        >>> SelectionModel.from_state({"spec": asdict(SELECTIONS["ra_biologic"]), "studies": {}}).check(None)
+        []
+        """
+        return list(dict.fromkeys(p for a in self.assemblers_.values() for p in a.check(cohort)))
+
+    def digests(self, cohort: Cohort) -> pd.Series:
+        """Digest what is read of each patient.
+
+        Parameters
+        ----------
+        cohort : Cohort
+            Patients.
+
+        Returns
+        -------
+        Series of str
+            64 hexadecimal characters, indexed by patient.
+
+        Examples
+        --------
+        >>> nobody = Cohort.from_tables({"clinical": pd.DataFrame({"age": [61]}, ["p"])})
+        >>> SelectionModel.from_state({"spec": asdict(SELECTIONS["ra_biologic"]), "studies": {}}).digests(nobody).size
+        1
+        """
+        each = [list(a.matrix(cohort, checked=True).digests) for a in self.assemblers_.values()]
+        return pd.Series([digest_json([d[k] for d in each]) for k in range(len(cohort))], cohort.ids, dtype=object)
 
     def _rank_study(
         self, study: str, cohort: Cohort, failed: Mapping[str, Sequence[str]], utility: Any
     ) -> pd.DataFrame:
         arms = self.selection.of(study)
         names = {a.therapy for a in arms}
-        X = self.assemblers_[study].matrix(cohort).values[self.columns_[study]]
+        X = self.assemblers_[study].matrix(cohort, checked=True).values[self.columns_[study]]
         lacking = self._lacking(study, X)
         there = X[~lacking.any(axis=1).to_numpy()]
         mine = {i: [t for t in ts if t in names] for i, ts in failed.items()}
@@ -266,7 +310,7 @@ class SelectionModel(BaseEstimator):
         """
         studies = {
             study: {
-                "blocks": [_block_state(b) for b in self.assemblers_[study].blocks_],
+                "blocks": self.assemblers_[study].state(),
                 "columns": self.columns_[study],
                 "selector": self.selectors_[study].state(),
             }
@@ -301,9 +345,7 @@ class SelectionModel(BaseEstimator):
         made.studies_ = tuple(state["studies"])
         made.assemblers_, made.columns_, made.selectors_ = {}, {}, {}
         for study, kept in state["studies"].items():
-            blocks = [_block_from(b) for b in kept["blocks"]]
-            made.assemblers_[study] = FeatureAssembler(blocks)
-            made.assemblers_[study].blocks_ = blocks
+            made.assemblers_[study] = FeatureAssembler.from_state(kept["blocks"])
             made.columns_[study] = list(kept["columns"])
             kind = TherapySelector if len(spec.of(study)) > 1 else LoneTherapy
             made.selectors_[study] = kind.from_state(kept["selector"])
@@ -336,15 +378,3 @@ def _in_several(table: pd.DataFrame) -> pd.Series:
     ranked = table["state"] == RANKED
     studies = table[ranked].groupby("patient_id")["study"].nunique()
     return ranked & table["patient_id"].map(studies).gt(1)
-
-
-def _block_state(block: OmicsBlock) -> dict[str, Any]:
-    fitted = {k: v for k, v in vars(block).items() if k.endswith("_")}
-    return {"name": block.spec.name, "params": block.get_params(), "fitted": fitted}
-
-
-def _block_from(state: Mapping[str, Any]) -> OmicsBlock:
-    block = BLOCKS[state["name"]](**state["params"])
-    for key, value in state["fitted"].items():
-        setattr(block, key, value)
-    return block

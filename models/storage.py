@@ -15,11 +15,18 @@ from theracast.errors import ModelError
 from theracast.features.assembler import FeatureAssembler
 from theracast.models.base import ResponseModel
 from theracast.models.fusion import Fusion
+from theracast.models.selection import SelectionModel
 from theracast.provenance import digest_json, sha256_file
 
 _MODEL, _MANIFEST = "model.json", "manifest.json"
 #: Of a response model.
 FORMAT = 3
+#: Of a choice between therapies.
+SELECTION = "selection 1"
+_OTHER = {
+    SELECTION: "It chooses between therapies: use 'theracast rank'.",
+    FORMAT: "It predicts response: use 'theracast score' or 'theracast report'.",
+}
 
 
 def save_model(model: ResponseModel, folder: str | Path, about: dict[str, Any] | None = None) -> str:
@@ -102,6 +109,73 @@ def load_model(folder: str | Path) -> tuple[ResponseModel, dict[str, Any]]:
     return model, {**state["about"], "digest": model_digest(state)}
 
 
+def save_selection(model: SelectionModel, folder: str | Path, about: dict[str, Any] | None = None) -> str:
+    """Write a fitted choice between therapies.
+
+    Parameters
+    ----------
+    model : SelectionModel
+        Fitted.
+    folder : str or Path
+        Made if it is not there.
+    about : dict, optional
+        JSON-ready facts to keep beside it.
+
+    Returns
+    -------
+    str
+        Digest of the model.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import pandas as pd
+    >>> from theracast.features.cohort import Cohort
+    >>> from theracast.models.selection_spec import Arm, SelectionSpec
+    >>> spec = SelectionSpec("x", "X", "", "", "", tuple(Arm(t, "", "s", ("clinical",)) for t in "ab"), "", "")
+    >>> people = pd.DataFrame({"age": range(20, 80), "treatment": ["a", "b"] * 30, "response": ["R", "R", "NR"] * 20})
+    >>> made_up = Cohort.from_tables({"clinical": people.rename(index=str)})
+    >>> len(save_selection(SelectionModel(spec).fit({"s": made_up}), tempfile.mkdtemp()))
+    64
+    """
+    learned = model.state()
+    write_state(
+        {"format": SELECTION, "theracast": theracast.__version__, "learned": learned, "about": about or {}}, folder
+    )
+    return digest_json(learned)
+
+
+def load_selection(folder: str | Path) -> tuple[SelectionModel, dict[str, Any]]:
+    """Read a choice between therapies back.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Written by `save_selection`.
+
+    Returns
+    -------
+    model : SelectionModel
+        Gives the same ranking.
+    about : dict
+        What was kept beside it, with ``digest``.
+
+    Raises
+    ------
+    ModelError
+        As `read_state`.
+
+    Examples
+    --------
+    >>> load_selection("no/such/folder")
+    Traceback (most recent call last):
+    ...
+    theracast.errors.ModelError: THX-R05: no model here | ...
+    """
+    state = read_state(folder, SELECTION)
+    return SelectionModel.from_state(state["learned"]), {**state["about"], "digest": digest_json(state["learned"])}
+
+
 def write_state(state: Mapping[str, Any], folder: str | Path) -> None:
     """Write what a model is, and the digest of the bytes beside it.
 
@@ -180,7 +254,7 @@ def read_state(folder: str | Path, *formats: object) -> dict[str, Any]:
             code="THX-R06",
             got=f"format {about.get('format')} by theracast {about.get('theracast')}",
             wanted=f"format {' or '.join(map(str, formats))}, theracast {theracast.__version__}",
-            fix="Install the theracast version that wrote it, or train again.",
+            fix=_OTHER.get(about.get("format"), "Install the theracast version that wrote it, or train again."),
         )
     return state
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from theracast.models.config import Experiment
 from theracast.models.train import data_digests
-from theracast.predict.registry import CHAMPION, training_key
-from theracast.predict.store import connect
+from theracast.predict.publish import training_key
+from theracast.predict.store import CHAMPION, connect
 
 
 def champion_of(experiment: Experiment, *, tracking: str | None = None) -> str | None:

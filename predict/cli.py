@@ -15,11 +15,13 @@ import theracast
 from theracast.errors import TheracastError, UsageError
 from theracast.predict.cli_datasets import app as datasets
 from theracast.predict.cli_features import blocks, build, check
+from theracast.predict.cli_rank import rank
 from theracast.predict.console import CohortArgument, Units, cohort_named, err, out, require_cohorts, show, steps
 
 if TYPE_CHECKING:
     from theracast.features.cohort import Cohort
     from theracast.models.recalibration import Recalibration
+    from theracast.models.selection_train import SelectionExperiment
     from theracast.models.validate import Validation
     from theracast.predict.predictor import Predictor
 
@@ -109,15 +111,18 @@ def indications(name: Annotated[str | None, typer.Argument(help="One indication,
     """List what can be predicted, for whom, and what it is not for."""
     import pandas as pd
 
-    from theracast.models.indications import INDICATIONS
+    from theracast.models.indications import INDICATIONS, SELECTIONS
+    from theracast.registry import Registry
 
     if name is None:
         rows = [(n, s.title, s.endpoint, ", ".join(s.blocks)) for n, s in INDICATIONS.items()]
         show(pd.DataFrame(rows, columns=["indication", "title", "endpoint", "blocks"]), "Indications")
+        choices = [(n, s.title, s.endpoint, ", ".join(a.therapy for a in s.arms)) for n, s in SELECTIONS.items()]
+        show(pd.DataFrame(choices, columns=["choice", "title", "endpoint", "therapies"]), "Choices between therapies")
         return
-    for field, held in vars(INDICATIONS[name]).items():
-        value = escape(", ".join(held) if isinstance(held, tuple) else str(held))
-        out.print(f"[bold]{field.replace('_', ' ')}[/]: {value}")
+    for field, held in vars(Registry("indication", {**INDICATIONS, **SELECTIONS})[name]).items():
+        parts = [getattr(h, "therapy", h) for h in held] if isinstance(held, tuple) else [held]
+        out.print(f"[bold]{field.replace('_', ' ')}[/]: {escape(', '.join(map(str, parts)))}")
 
 
 @app.command()
@@ -132,9 +137,14 @@ def train(
 ) -> None:
     """Train, validate on whole cohorts left out, and register."""
     from theracast.models.config import Experiment
+    from theracast.models.selection_train import SelectionExperiment
     from theracast.models.train import train as run
-    from theracast.predict.registry import register
+    from theracast.predict.publish import register
 
+    selection = SelectionExperiment.from_yaml(experiment)
+    if selection is not None:
+        _train_selection(selection, experiment, promote, tracking)
+        return
     wanted = Experiment.from_yaml(experiment)
     names = [*wanted.cohorts, *wanted.holdout]
     require_cohorts(names, str(experiment))
@@ -225,6 +235,21 @@ def models(tracking: Tracking = None) -> None:
     show(list_models(tracking), f"Models in {escape(store_uri(tracking))}")
 
 
+def _train_selection(wanted: SelectionExperiment, where: Path, promote: bool, tracking: str | None) -> None:
+    from theracast.models.indications import SELECTIONS
+    from theracast.models.selection_train import train_selection
+    from theracast.predict.publish import register_selection
+    from theracast.predict.tables import evidence_rows
+
+    require_cohorts(SELECTIONS[wanted.name].studies, str(where))
+    with steps() as step:
+        training = train_selection(wanted, step)
+        step("register the model")
+        uri, version = register_selection(training, tracking=tracking, promote=promote)
+    show(evidence_rows(training.model), "What each therapy's model rests on (AUC of patients it did not see)")
+    out.print(f"registered {uri} (version {version})")
+
+
 def _ready(
     step: Callable[[str], None],
     model: str,
@@ -265,7 +290,7 @@ def _show_validation(validation: Validation) -> None:
         show(coverage_rows(validation), "Coverage of the label sets on cohorts the model never saw")
 
 
-for verb in (blocks, check, build):
+for verb in (rank, blocks, check, build):
     app.command()(verb)
 app.add_typer(datasets, name="datasets")
 

@@ -15,12 +15,13 @@ from theracast.models.train import train
 from theracast.models.validate import Validation
 from theracast.predict.batch import write_scores
 from theracast.predict.champion import champion_of, is_champion_of_another, version_of
+from theracast.predict.publish import register
 from theracast.predict.records import Scores
-from theracast.predict.registry import CHAMPION, load_predictor, load_validation, register
+from theracast.predict.registry import load_predictor, load_validation
 from theracast.predict.report.frame import write_page
 from theracast.predict.report.page import cohort_page, patient_page
 from theracast.predict.report.plots import overview, to_png
-from theracast.predict.store import store_uri
+from theracast.predict.store import CHAMPION, store_uri
 
 
 @dataclass(frozen=True)

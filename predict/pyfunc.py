@@ -41,7 +41,7 @@ class ResponsePyfunc(PythonModel):
         """
         self.predictor = Predictor.from_folder(Path(context.artifacts["model"]))
         # a whole transcriptome would be listed by name at every call: columns that the model does not read are no news
-        logging.getLogger("mlflow.models.utils").addFilter(_not_about_extra_columns)
+        logging.getLogger("mlflow.models.utils").addFilter(not_about_extra_columns)
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
         """Score every row.
@@ -78,7 +78,24 @@ class ResponsePyfunc(PythonModel):
         return scores.aligned().set_axis(model_input.index)
 
 
-def _not_about_extra_columns(record: logging.LogRecord) -> bool:
+def not_about_extra_columns(record: logging.LogRecord) -> bool:
+    """Say whether a line of mlflow's log is worth reading.
+
+    Parameters
+    ----------
+    record : LogRecord
+        Of mlflow.
+
+    Returns
+    -------
+    bool
+        False for a list of columns that the model does not read.
+
+    Examples
+    --------
+    >>> not_about_extra_columns(logging.makeLogRecord({"msg": "Found extra inputs in the model input"}))
+    False
+    """
     return not record.getMessage().startswith("Found extra inputs")
 
 

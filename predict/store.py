@@ -11,6 +11,8 @@ from theracast.errors import ModelError
 
 #: The file that MLflow itself uses in a folder, so that ``mlflow ui`` there shows the same runs.
 STORE = "mlflow.db"
+#: Alias of the version that is meant where none is named.
+CHAMPION = "champion"
 #: Read before mlflow writes its own choice into the same variable.
 _USERS_REGISTRY = os.environ.get("MLFLOW_REGISTRY_URI")
 

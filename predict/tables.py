@@ -7,6 +7,8 @@ import pandas as pd
 from theracast.models.baselines import BASELINES
 from theracast.models.estimates import Estimate
 from theracast.models.fusion import SET_LEVEL
+from theracast.models.ranking import RANKED
+from theracast.models.selection import SelectionModel
 from theracast.models.validate import MODEL, Validation
 
 
@@ -134,6 +136,42 @@ def coverage_rows(validation: Validation) -> pd.DataFrame:
         out[name] = ["n/e" if v != v else f"{v:.0%}" for v in held[column]]
     out[f"below {SET_LEVEL:.0%}"] = ["" if holds else "yes" for holds in held.holds]
     return out
+
+
+def evidence_rows(model: SelectionModel) -> pd.DataFrame:
+    """Say what the model of each therapy rests on.
+
+    Parameters
+    ----------
+    model : SelectionModel
+        Fitted.
+
+    Returns
+    -------
+    DataFrame of str
+        ``therapy``, ``study``, ``reads``, ``n (responders)``, ``AUC``, ``Brier (rate)``, ``state``, ``reason``.
+
+    Examples
+    --------
+    >>> callable(evidence_rows)
+    True
+    """
+    reads = {(a.study, a.therapy): a.reads for a in model.selection.arms}
+    rows = []
+    for _, r in model.evidence_.iterrows():
+        rows.append(
+            {
+                "therapy": r["therapy"],
+                "study": r["study"],
+                "reads": reads.get((r["study"], r["therapy"]), ""),
+                "n (responders)": f"{r['n']:.0f} ({r['responders']:.0f})",
+                "AUC": str(_estimate(r, "auc")),
+                "Brier (rate)": f"{_short(r['brier'], 3)} ({_short(r['brier_rate'], 3)})",
+                "state": "can be ranked" if r["state"] == RANKED else r["state"],
+                "reason": r["reason"],
+            }
+        )
+    return pd.DataFrame(rows)
 
 
 def _mean_rows(mean: pd.DataFrame) -> pd.DataFrame:

@@ -8,7 +8,8 @@ from theracast.features.datasets import load_cohort
 from theracast.models.config import Experiment
 from theracast.models.train import train
 from theracast.predict.demo import run_demo
-from theracast.predict.registry import list_models, load_predictor, register
+from theracast.predict.publish import register
+from theracast.predict.registry import list_models, load_predictor
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,8 @@ from theracast.models.config import Experiment
 from theracast.models.train import train
 from theracast.predict.champion import champion_of, is_champion_of_another, version_of
 from theracast.predict.contract import input_columns
-from theracast.predict.registry import list_models, load_predictor, load_validation, register
+from theracast.predict.publish import register
+from theracast.predict.registry import list_models, load_predictor, load_validation
 from theracast.predict.store import connect, store_uri
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:mlflow.*", "ignore::ResourceWarning")
