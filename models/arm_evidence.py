@@ -38,8 +38,8 @@ def arm_evidence(
     -------
     DataFrame
         One line per therapy: ``therapy``, ``n``, ``responders``, ``rate``, ``auc``, ``auc_lower``, ``auc_upper``
-        (higher is better, .5 is no skill), ``brier`` (lower is better; calibrated without the patient's fold), ``brier_rate``
-        (of the rate alone, without the patient's fold), ``state`` (ranked or insufficient), ``reason``.
+        (higher is better, .5 is no skill), ``brier`` (lower is better; calibrated without the patient's fold),
+        ``brier_rate`` (of the rate alone, without the patient's fold), ``state`` (ranked or insufficient), ``reason``.
 
     Examples
     --------

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-from scipy.special import expit, logit
+from scipy.special import expit, logit, softmax
 
-from theracast.models.ridge import SPREADS, Path, Ridge, fit_path
+from theracast.models.ridge import SPREADS, Path, Ridge, dispersion_of, fit_path
 
 #: Spread of the calibration slope about 1 before anything was seen: a slope far from 1 needs data that bear it.
 _SLOPE_SD = 0.5
+#: Draws of the patients who judge the penalties.
+_DRAWS = 100
 _STEPS = 60
 
 
@@ -107,7 +109,8 @@ class Head:
             return np.full(len(X), np.sqrt(level))
         score = self.ridge.score(X)
         calibration = level + 2.0 * score * both + score**2 * steep
-        return np.sqrt(self.slope**2 * self.ridge.variance(X) + np.maximum(calibration, 0.0))
+        # a flatter slope moves patients towards the rate; it does not make their weights better known
+        return np.sqrt(max(1.0, self.slope) ** 2 * self.ridge.variance(X) + np.maximum(calibration, 0.0))
 
     def state(self) -> dict[str, Any]:
         """Return the numbers, JSON-ready.
@@ -178,6 +181,8 @@ def calibrate(score: np.ndarray, y: np.ndarray, ridge: Ridge | None = None) -> H
     pull, goal = np.array([1e-2, _SLOPE_SD**-2]), np.array([0.0, _SLOPE_SD**-2])
     x = np.array([logit(np.clip(y.mean(), 1e-3, 1 - 1e-3)), 1.0])
     goal[0] = pull[0] * x[0]
+    dispersion = dispersion_of(y)
+    pull, goal = pull * dispersion, goal * dispersion
 
     value = _objective(x, design, y, pull, goal)
     for _ in range(_STEPS):
@@ -199,10 +204,8 @@ def calibrate(score: np.ndarray, y: np.ndarray, ridge: Ridge | None = None) -> H
         if settled:
             break
     p = expit(design @ x)
-    noise = p * (1.0 - p)
-    dispersion = 1.0 if np.isin(y, (0.0, 1.0)).all() else float(((y - p) ** 2).sum() / noise.sum())
-    curve = (design * noise[:, None]).T @ design / dispersion + np.diag(pull)
-    return Head(ridge, float(x[0]), float(x[1]), np.linalg.inv(curve))
+    curve = (design * (p * (1.0 - p))[:, None]).T @ design + np.diag(pull)
+    return Head(ridge, float(x[0]), float(x[1]), dispersion * np.linalg.inv(curve))
 
 
 def _objective(x: np.ndarray, design: np.ndarray, y: np.ndarray, pull: np.ndarray, goal: np.ndarray) -> float:
@@ -218,11 +221,14 @@ class CrossFitted:
     ----------
     ridge : Ridge
         Of all its patients.
+    margin : ndarray of float64, shape (n,)
+        Of each patient of the cohort, by a model that saw none of the patient's fold, not even to weigh its penalties.
     score : ndarray of float64, shape (n,)
-        Of each patient of the cohort, by a model that saw none of the patient's fold, not even to choose its penalty.
+        The same above the margin of that model's average patient: what differs between models of small folds is left
+        to the calibration.
     margins : dict of int to ndarray of float64, shape (n,)
-        The same with intercept, as seen from within a training set: ``margins[f]`` of a patient is by a model that saw
-        neither fold f nor the patient's own, with the penalty chosen without fold f; NaN for the patients of fold f.
+        As seen from within a training set: ``margins[f]`` of a patient is by a model that saw
+        neither fold f nor the patient's own, with penalties weighed without fold f; NaN for the patients of fold f.
         ``margins[-1]`` leaves out the patient's own fold alone.
 
     Examples
@@ -234,6 +240,7 @@ class CrossFitted:
     """
 
     ridge: Ridge
+    margin: np.ndarray
     score: np.ndarray
     margins: dict[int, np.ndarray]
 
@@ -254,7 +261,7 @@ class _Paths:
 
 
 def cross_fit(X: np.ndarray, y: np.ndarray, rows: np.ndarray, folds: np.ndarray, logistic: bool = True) -> CrossFitted:
-    """Fit a ridge regression, its penalty chosen on folds left out, and score every patient by models blind to them.
+    """Fit a ridge regression, penalties weighed on folds left out, and score every patient by models blind to them.
 
     Parameters
     ----------
@@ -282,26 +289,73 @@ def cross_fit(X: np.ndarray, y: np.ndarray, rows: np.ndarray, folds: np.ndarray,
     """
     paths = _Paths(X, y, rows, folds, logistic)
     every = [int(f) for f in np.unique(folds)]
-    score, margins, chosen = np.full(len(X), np.nan), {}, {}
+    margin, score, margins, weights = np.full(len(X), np.nan), np.full(len(X), np.nan), {}, {}
     for left in (-1, *every):
         seen = np.full((len(X), len(SPREADS)), np.nan)
         for f in every:
             if f != left:
                 seen[folds == f] = paths.without(left, f).margins(X[folds == f])
         inside = rows & (folds != left)
-        chosen[left] = int(np.argmin(_losses(seen[inside], y[inside], logistic)))
-        margins[left] = seen[:, chosen[left]]
+        weights[left] = _weights(seen[inside], y[inside], logistic)
+        margins[left] = seen @ weights[left]
         if left >= 0:
             path, out = paths.without(left), folds == left
-            score[out] = path.margins(X[out])[:, chosen[left]] - path.intercepts[chosen[left]]
-    return CrossFitted(paths.without().at(chosen[-1]), score, margins)
+            margin[out] = path.margins(X[out]) @ weights[left]
+            score[out] = margin[out] - path.intercepts @ weights[left]
+    return CrossFitted(paths.without().mix(weights[-1]), margin, score, margins)
 
 
-def _losses(margins: np.ndarray, y: np.ndarray, logistic: bool) -> np.ndarray:
-    """Mean loss of each penalty; of equals the strongest is first."""
+def fit_inside(X: np.ndarray, y: np.ndarray, rows: np.ndarray, folds: np.ndarray, logistic: bool) -> Ridge:
+    """Fit a ridge regression, its penalties weighed on folds left out.
+
+    Parameters
+    ----------
+    X : ndarray of float64, shape (n, p)
+        Of the cohort, NaN where not known.
+    y : ndarray of float64, shape (n,)
+        Outcome or pseudo-outcome; read where `rows` is true.
+    rows : ndarray of bool, shape (n,)
+        Patients to learn from.
+    folds : ndarray of int, shape (n,)
+        Fold of each patient.
+    logistic : bool
+        Link: logistic, or linear.
+
+    Returns
+    -------
+    Ridge
+        Of the patients in `rows`.
+
+    Examples
+    --------
+    >>> X, y = np.linspace(-1, 1, 40)[:, None], np.linspace(-1, 1, 40)
+    >>> fitted = fit_inside(X, y, np.ones(40, dtype=bool), np.arange(40) % 4, logistic=False)
+    >>> round(float(fitted.score(np.array([[1.0]]))[0]), 1)
+    1.0
+    """
+    paths = _Paths(X, y, rows, folds, logistic)
+    seen = np.full((len(X), len(SPREADS)), np.nan)
+    for f in np.unique(folds[rows]):
+        out = rows & (folds == f)
+        seen[out] = paths.without(int(f)).margins(X[out])
+    return paths.without().mix(_weights(seen[rows], y[rows], logistic))
+
+
+def _weights(margins: np.ndarray, y: np.ndarray, logistic: bool) -> np.ndarray:
+    """Weigh the penalties by the likelihood of held-out patients, as it is over patients drawn anew.
+
+    Pseudo-BMA with the Bayesian bootstrap (Yao 2018, DOI 10.1214/17-BA1091): a few patients do not decide for one.
+    """
     if logistic:
-        return (np.logaddexp(0.0, margins) - y[:, None] * margins).mean(axis=0)
-    return ((y[:, None] - margins) ** 2).mean(axis=0)
+        losses = np.logaddexp(0.0, margins) - y[:, None] * margins
+        p = expit(margins[:, int(np.argmin(losses.sum(axis=0)))])
+        if not np.isin(y, (0.0, 1.0)).all():
+            losses /= ((y - p) ** 2).sum() / (p * (1.0 - p)).sum()
+    else:
+        losses = 0.5 * (y[:, None] - margins) ** 2
+        losses /= np.maximum(2.0 * losses.mean(axis=0).min(), 1e-12)
+    drawn = np.random.default_rng(0).dirichlet(np.ones(len(y)), _DRAWS) @ losses * len(y)
+    return softmax(-drawn, axis=1).mean(axis=0)
 
 
 def folds_of(strata: Iterable[str], k: int, seed: int) -> np.ndarray:

@@ -10,7 +10,8 @@ import numpy as np
 from scipy.special import logit, softmax
 from sklearn.linear_model import LogisticRegression
 
-from theracast.models.ridge import Scaling
+from theracast.models.ridge import product
+from theracast.models.scaling import Scaling
 
 #: Variances that the log-odds of a therapy may have between patients: the choices of a penalty.
 _SPREADS = (0.01, 0.1, 1.0, 10.0)
@@ -69,7 +70,7 @@ class Propensity:
         """
         if self.scaling is None or self.coef is None:
             return np.tile(self.shares, (len(X), 1))
-        return softmax(np.einsum("np,kp->nk", self.scaling.apply(X), self.coef) + self.intercept, axis=1)
+        return softmax(product(self.scaling.apply(X), self.coef.T) + self.intercept, axis=1)
 
     def state(self) -> dict[str, Any]:
         """Return the numbers, JSON-ready.
@@ -156,7 +157,7 @@ def _fit(X: np.ndarray, arm: np.ndarray, k: int, spread: float) -> Propensity:
     scaling, present = Scaling.of(X), np.unique(arm)
     Z = scaling.apply(X)
     coef, intercept = np.zeros((k, Z.shape[1])), np.full(k, np.log(_EDGE))
-    live = max(int((scaling.spread > 0).sum()) + len(scaling.gaps), 1)
+    live = max(scaling.live, 1)
     if len(present) > 1:
         model = LogisticRegression(C=spread / live, tol=1e-6, max_iter=2000).fit(Z, arm)
         two = len(present) == 2

@@ -13,136 +13,18 @@ from typing import Any, Self
 import numpy as np
 from scipy.special import expit, logit
 
+from theracast.models.scaling import Scaling
+
 #: How much the margin is believed to vary between patients, as a variance: the choices of a penalty. With p features
 #: the penalty is p / spread.
-SPREADS = np.geomspace(0.01, 30.0, 8)
-#: Standardised values beyond this are as good as this: one outlier must not carry a patient.
-_CLIP = 3.0
-#: That a value is missing is learned from only where so many patients lack it, and so many have it.
-_LEARNABLE = 10
+SPREADS = np.geomspace(0.1, 30.0, 6)
+#: A penalty of less weight is left out of the variance.
+_NEGLIGIBLE = 1e-4
+#: Rows of a product at once: they stay in the processor's cache.
+_AT_ONCE = 1024
+#: A probability near .5 moves by a quarter of its log-odds: variances by its square.
+_LINEAR = 16.0
 _STEPS = 40
-
-
-@dataclass(frozen=True)
-class Scaling:
-    """What turns native units into numbers of one scale, gaps filled.
-
-    Attributes
-    ----------
-    centre, spread, fill : ndarray of float64, shape (p,)
-        Mean and standard deviation of the known values, and their median, which stands in where a value is missing.
-        A spread of 0: the feature says nothing.
-    gaps : ndarray of int, shape (g,)
-        Features of which it is also learned that they were missing.
-    gap_rate : ndarray of float64, shape (g,)
-        Share of patients who lacked them.
-
-    Examples
-    --------
-    >>> Scaling.of(np.array([[0.0], [2.0], [np.nan]])).apply(np.array([[2.0], [np.nan]])).tolist()
-    [[1.0], [0.0]]
-    """
-
-    centre: np.ndarray
-    spread: np.ndarray
-    fill: np.ndarray
-    gaps: np.ndarray
-    gap_rate: np.ndarray
-
-    @classmethod
-    def of(cls, X: np.ndarray) -> Self:
-        """Learn from patients.
-
-        Parameters
-        ----------
-        X : ndarray of float64, shape (n, p)
-            NaN where not known.
-
-        Returns
-        -------
-        Scaling
-            Gaps that always come together are learned from once.
-
-        Examples
-        --------
-        >>> Scaling.of(np.array([[1.0, np.nan], [3.0, np.nan]])).spread.tolist()
-        [1.0, 0.0]
-        """
-        missing = np.isnan(X)
-        known = len(X) - missing.sum(axis=0)
-        usable = known > 1
-        centre, spread, fill = np.zeros((3, X.shape[1]))
-        if usable.any():
-            some = X[:, usable]
-            centre[usable], fill[usable] = np.nanmean(some, axis=0), np.nanmedian(some, axis=0)
-            spread[usable] = np.nanstd(some, axis=0)
-            # rounding leaves a spread to what is the same for everyone
-            spread[usable] *= np.nanmax(some, axis=0) > np.nanmin(some, axis=0)
-        told = np.flatnonzero(np.minimum(known, len(X) - known) >= _LEARNABLE)
-        _, first = np.unique(missing[:, told], axis=1, return_index=True)
-        gaps = told[np.sort(first)]
-        return cls(centre, spread, fill, gaps, missing[:, gaps].mean(axis=0))
-
-    def apply(self, X: np.ndarray) -> np.ndarray:
-        """Standardise.
-
-        Parameters
-        ----------
-        X : ndarray of float64, shape (n, p)
-            NaN where not known.
-
-        Returns
-        -------
-        ndarray of float64, shape (n, p + g)
-            Within -3 to 3, no NaN.
-
-        Examples
-        --------
-        >>> Scaling.of(np.array([[0.0], [2.0]])).apply(np.array([[99.0]])).tolist()
-        [[3.0]]
-        """
-        missing = np.isnan(X)
-        spread = np.where(self.spread > 0, self.spread, np.inf)
-        values = (np.where(missing, self.fill, X) - self.centre) / spread
-        told = (missing[:, self.gaps] - self.gap_rate) / np.sqrt(self.gap_rate * (1 - self.gap_rate))
-        return np.clip(np.hstack([values, told]), -_CLIP, _CLIP)
-
-    def state(self) -> dict[str, Any]:
-        """Return the numbers, JSON-ready.
-
-        Returns
-        -------
-        dict
-            Of lists.
-
-        Examples
-        --------
-        >>> sorted(Scaling.of(np.array([[0.0], [2.0]])).state())
-        ['centre', 'fill', 'gap_rate', 'gaps', 'spread']
-        """
-        return {name: getattr(self, name).tolist() for name in ("centre", "spread", "fill", "gaps", "gap_rate")}
-
-    @classmethod
-    def from_state(cls, state: Mapping[str, Any]) -> Self:
-        """Rebuild from `state`.
-
-        Parameters
-        ----------
-        state : mapping
-            From `state`.
-
-        Returns
-        -------
-        Scaling
-            The same numbers, to the bit.
-
-        Examples
-        --------
-        >>> Scaling.from_state(Scaling.of(np.array([[0.0], [2.0]])).state()).centre.tolist()
-        [1.0]
-        """
-        kinds = {"gaps": np.int64}
-        return cls(**{name: np.array(v, dtype=kinds.get(name, np.float64)) for name, v in state.items()})
 
 
 @dataclass(frozen=True)
@@ -160,12 +42,15 @@ class Ridge:
     loose : float
         Variance of a weight before anything was learned.
     learned : ndarray of float64, shape (q, r)
-        What was learned: the score ``z coef`` of a patient ``z`` has the variance ``loose |z|^2 - |z learned|^2``.
+        What was learned of the weights under each penalty.
+    between : ndarray of float64, shape (q, s)
+        How the penalties differ: the score ``z coef`` of a patient ``z`` has the variance ``loose |z|^2 -
+        |z learned|^2 + |z between|^2``.
 
     Examples
     --------
     >>> X = np.array([[0.0], [1.0], [2.0], [3.0]])
-    >>> one = fit_path(X, np.array([0.0, 1.0, 0.0, 1.0])).at(-1)
+    >>> one = fit_path(X, np.array([0.0, 1.0, 0.0, 1.0])).mix(np.eye(6)[-1])
     >>> one.score(X).round(2).tolist(), bool((one.variance(X) > 0).all())
     ([-1.3, -0.43, 0.43, 1.3], True)
     """
@@ -176,6 +61,7 @@ class Ridge:
     intercept_variance: float
     loose: float
     learned: np.ndarray
+    between: np.ndarray
 
     def score(self, X: np.ndarray) -> np.ndarray:
         """Margin of each patient above that of the average one.
@@ -193,7 +79,7 @@ class Ridge:
         Examples
         --------
         >>> X = np.array([[0.0], [1.0], [np.nan], [3.0]])
-        >>> float(fit_path(X, np.zeros(4), logistic=False).at(0).score(X)[2])
+        >>> float(fit_path(X, np.zeros(4), logistic=False).mix(np.eye(6)[0]).score(X)[2])
         0.0
         """
         # row by row: a patient's number must not depend on who else is asked about
@@ -215,12 +101,13 @@ class Ridge:
         Examples
         --------
         >>> X = np.array([[0.0], [1.0], [2.0], [3.0]])
-        >>> fit_path(X, np.array([0.0, 1.0, 0.0, 1.0])).at(0).variance(X).shape
+        >>> fit_path(X, np.array([0.0, 1.0, 0.0, 1.0])).mix(np.eye(6)[0]).variance(X).shape
         (4,)
         """
         z = self.scaling.apply(X)
-        learned = np.einsum("np,rp->nr", z, np.ascontiguousarray(self.learned.T))
-        return np.maximum(self.loose * (z**2).sum(axis=1) - (learned**2).sum(axis=1), 0.0)
+        parts = (z, product(z, self.learned), product(z, self.between))
+        square, learned, between = ((part**2).sum(axis=1) for part in parts)
+        return np.maximum(self.loose * square - learned, 0.0) + between
 
     def state(self) -> dict[str, Any]:
         """Return the numbers, JSON-ready.
@@ -232,12 +119,12 @@ class Ridge:
 
         Examples
         --------
-        >>> state = fit_path(np.array([[0.0], [1.0]]), np.array([0.0, 1.0])).at(0).state()
+        >>> state = fit_path(np.array([[0.0], [1.0]]), np.array([0.0, 1.0])).mix(np.eye(6)[0]).state()
         >>> Ridge.from_state(state).state() == state
         True
         """
         plain = {"intercept": self.intercept, "intercept_variance": self.intercept_variance, "loose": self.loose}
-        arrays = {"coef": self.coef.tolist(), "learned": self.learned.tolist()}
+        arrays = {name: getattr(self, name).tolist() for name in ("coef", "learned", "between")}
         return {"scaling": self.scaling.state(), **arrays, **plain}
 
     @classmethod
@@ -256,14 +143,42 @@ class Ridge:
 
         Examples
         --------
-        >>> state = fit_path(np.array([[0.0], [1.0]]), np.array([0.0, 1.0])).at(0).state()
+        >>> state = fit_path(np.array([[0.0], [1.0]]), np.array([0.0, 1.0])).mix(np.eye(6)[0]).state()
         >>> Ridge.from_state(state).intercept == state["intercept"]
         True
         """
         coef = np.array(state["coef"], dtype=np.float64)
-        learned = np.array(state["learned"], dtype=np.float64).reshape(len(coef), -1)
+        sides = {n: np.array(state[n], dtype=np.float64).reshape(len(coef), -1) for n in ("learned", "between")}
         plain = {name: float(state[name]) for name in ("intercept", "intercept_variance", "loose")}
-        return cls(Scaling.from_state(state["scaling"]), coef, learned=learned, **plain)
+        return cls(Scaling.from_state(state["scaling"]), coef, **plain, **sides)
+
+
+def product(Z: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Multiply matrices such that a row does not depend, to the bit, on which other rows there are.
+
+    Parameters
+    ----------
+    Z : ndarray of float64, shape (n, q)
+        Patients.
+    weights : ndarray of float64, shape (q, r)
+        Weights.
+
+    Returns
+    -------
+    ndarray of float64, shape (n, r)
+        ``Z @ weights``, by sums in the order of the columns of `Z`.
+
+    Examples
+    --------
+    >>> product(np.array([[1.0, 2.0]]), np.array([[3.0], [4.0]])).tolist()
+    [[11.0]]
+    """
+    out = np.zeros((len(Z), weights.shape[1]))
+    for first in range(0, len(Z), _AT_ONCE):
+        part = out[first : first + _AT_ONCE]
+        for column, weight in zip(Z[first : first + _AT_ONCE].T, weights, strict=True):
+            part += column[:, None] * weight
+    return out
 
 
 @dataclass(frozen=True)
@@ -278,19 +193,25 @@ class Path:
         Margin of the average patient.
     coefs : ndarray of float64, shape (s, q)
         Weights per standard deviation.
+    strengths : ndarray of float64, shape (s,)
+        Penalties.
+    dispersion : float
+        Variance of the outcome over that of 0/1 outcomes, or the variance of the outcome when the link is linear.
     training : tuple
-        What `at` needs to say how sure a score is.
+        Patients and link: `mix` says by them how sure a score is.
 
     Examples
     --------
     >>> fit_path(np.array([[0.0], [1.0]]), np.array([0.0, 1.0])).coefs.shape
-    (8, 1)
+    (6, 1)
     """
 
     scaling: Scaling
     intercepts: np.ndarray
     coefs: np.ndarray
-    training: tuple[np.ndarray, np.ndarray, bool]
+    strengths: np.ndarray
+    dispersion: float
+    training: tuple[np.ndarray, bool]
 
     def margins(self, X: np.ndarray) -> np.ndarray:
         """Margin of each patient by each penalty.
@@ -308,46 +229,49 @@ class Path:
         Examples
         --------
         >>> fit_path(np.array([[0.0], [1.0]]), np.array([0.0, 1.0])).margins(np.array([[np.nan]])).shape
-        (1, 8)
+        (1, 6)
         """
         return self.intercepts + self.scaling.apply(X) @ self.coefs.T
 
-    def at(self, which: int) -> Ridge:
-        """Take one penalty.
+    def mix(self, weights: np.ndarray) -> Ridge:
+        """Average the penalties.
 
         Parameters
         ----------
-        which : int
-            Position in `SPREADS`.
+        weights : ndarray of float64, shape (s,)
+            Of each penalty; they add up to 1.
 
         Returns
         -------
         Ridge
-            With the variance of its score: the inverse curvature of loss and penalty, times the dispersion of the
-            residuals where the outcome is not 0/1.
+            With the variance of its score: within each penalty the inverse curvature of loss and penalty, times the
+            dispersion; and that between the penalties.
 
         Examples
         --------
-        >>> fit_path(np.array([[0.0], [1.0]]), np.array([0.0, 1.0])).at(0).coef.shape
+        >>> fit_path(np.array([[0.0], [1.0]]), np.array([0.0, 1.0])).mix(np.eye(6)[0]).coef.shape
         (1,)
         """
-        X, y, logistic = self.training
-        Z = self.scaling.apply(X)
-        coef, intercept = self.coefs[which], float(self.intercepts[which])
-        fitted = intercept + Z @ coef
-        p = expit(fitted) if logistic else fitted
-        noise = p * (1.0 - p) if logistic else np.ones(len(y))
-        binary = logistic and bool(np.isin(y, (0.0, 1.0)).all())
-        dispersion = 1.0 if binary else float(((y - p) ** 2).sum() / noise.sum())
-        strength = _strength(self.scaling, which)
+        Z, logistic = self.training
+        coef, intercept = weights @ self.coefs, float(weights @ self.intercepts)
         basis = np.linalg.svd(Z, full_matrices=False)[2].T if Z.shape[1] > len(Z) else np.eye(Z.shape[1])
-        reduced = (Z - np.average(Z, axis=0, weights=noise)) @ basis
-        curve = (reduced * noise[:, None]).T @ reduced
-        # 1/s - 1/(c + s) = c / (s (c + s)) on each axis of the curvature: nothing cancels
-        values, axes = np.linalg.eigh(curve)
-        values = np.maximum(values, 0.0)
-        learned = basis @ (axes * np.sqrt(dispersion * values / (strength * (values + strength))))
-        return Ridge(self.scaling, coef, intercept, dispersion / float(noise.sum()), dispersion / strength, learned)
+        variance, loose, learned = 0.0, 0.0, np.zeros((basis.shape[1], basis.shape[1]))
+        for i in np.flatnonzero(weights > _NEGLIGIBLE):
+            fitted = self.intercepts[i] + Z @ self.coefs[i]
+            p = expit(fitted) if logistic else fitted
+            noise = p * (1.0 - p) if logistic else np.ones(len(Z))
+            strength, share = float(self.strengths[i]), float(weights[i]) * self.dispersion
+            reduced = (Z - np.average(Z, axis=0, weights=noise)) @ basis
+            values, axes = np.linalg.eigh((reduced * noise[:, None]).T @ reduced)
+            values = np.maximum(values, 0.0)
+            # 1/s - 1/(c + s) = c / (s (c + s)) on each axis of the curvature: nothing cancels
+            learned += share * (axes * (values / (strength * (values + strength)))) @ axes.T
+            loose += share / strength
+            variance += share / float(noise.sum())
+        values, axes = np.linalg.eigh(learned)
+        between = np.sqrt(weights)[:, None] * (self.coefs - coef)
+        root = basis @ (axes * np.sqrt(np.maximum(values, 0.0)))
+        return Ridge(self.scaling, coef, intercept, variance, loose, root, np.ascontiguousarray(between.T))
 
 
 def fit_path(X: np.ndarray, y: np.ndarray, *, logistic: bool = True) -> Path:
@@ -381,20 +305,43 @@ def fit_path(X: np.ndarray, y: np.ndarray, *, logistic: bool = True) -> Path:
     design = np.column_stack([np.ones(n), Z if basis is None else Z @ basis])
     start = np.zeros(design.shape[1])
     start[0] = logit(np.clip(y.mean(), 1e-3, 1 - 1e-3)) if logistic else y.mean()
+    dispersion = dispersion_of(y, logistic)
+    strengths = max(scaling.live, 1) * dispersion * (1.0 if logistic else _LINEAR) / SPREADS
     # a mean pseudo-outcome beyond 0-1 has no log-odds: a pull of a hundredth of a patient keeps the intercept finite
     pull, goal = np.full(len(start), 0.01 if logistic else 0.0), np.zeros(len(start))
     goal[0] = pull[0] * start[0]
     found = np.empty((len(SPREADS), len(start)))
     for i in range(len(SPREADS)):
-        pull[1:] = _strength(scaling, i)
+        pull[1:] = strengths[i]
         start = found[i] = _minimise(design, y, pull, goal, start, logistic)
     coefs = found[:, 1:] if basis is None else found[:, 1:] @ basis.T
-    return Path(scaling, found[:, 0].copy(), np.ascontiguousarray(coefs), (X, y, logistic))
+    return Path(scaling, found[:, 0].copy(), np.ascontiguousarray(coefs), strengths, dispersion, (Z, logistic))
 
 
-def _strength(scaling: Scaling, which: int) -> float:
-    live = int((scaling.spread > 0).sum()) + len(scaling.gaps)
-    return max(live, 1) / float(SPREADS[which])
+def dispersion_of(y: np.ndarray, logistic: bool = True) -> float:
+    """Say how much noisier than 0/1 an outcome is.
+
+    Parameters
+    ----------
+    y : ndarray of float64, shape (n,)
+        Outcome 0/1, or a pseudo-outcome.
+    logistic : bool, default True
+        False: give the variance itself.
+
+    Returns
+    -------
+    float
+        1 for 0/1.
+
+    Examples
+    --------
+    >>> dispersion_of(np.array([0.0, 1.0])), dispersion_of(np.array([-1.0, 2.0]))
+    (1.0, 9.0)
+    """
+    if logistic and np.isin(y, (0.0, 1.0)).all():
+        return 1.0
+    mean = float(np.clip(y.mean(), 0.01, 0.99))
+    return max(float(y.var()) / (mean * (1.0 - mean) if logistic else 1.0), 1e-6)
 
 
 def _minimise(
