@@ -200,6 +200,34 @@ def write_state(state: Mapping[str, Any], folder: str | Path) -> None:
     (folder / _MANIFEST).write_text(json.dumps({_MODEL: sha256_file(folder / _MODEL)}), encoding="utf-8")
 
 
+def chooses(folder: str | Path) -> bool:
+    """Say whether a folder holds a choice between therapies.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Of a model.
+
+    Returns
+    -------
+    bool
+        False for a response model.
+
+    Raises
+    ------
+    ModelError
+        As `read_state`.
+
+    Examples
+    --------
+    >>> chooses("no/such/folder")
+    Traceback (most recent call last):
+    ...
+    theracast.errors.ModelError: THX-R05: no model here | where: no/such/folder | ...
+    """
+    return read_state(folder, FORMAT, SELECTION)["format"] == SELECTION
+
+
 def read_state(folder: str | Path, *formats: object) -> dict[str, Any]:
     """Read what a model is; its bytes are checked first.
 

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from theracast.models.recalibration import Recalibration
     from theracast.models.selection_train import SelectionExperiment
     from theracast.models.validate import Validation
-    from theracast.predict.predictor import Predictor
 
 
 def _a_rate(rate: float | None) -> float | None:
@@ -177,9 +176,14 @@ def score(
       theracast score MODEL COHORT -o scores.parquet --recalibrate LABELLED
     """  # noqa: D301 # \b is how click keeps lines apart
     from theracast.predict.batch import write_scores
+    from theracast.predict.registry import load_predictor
 
     with steps() as step:
-        tables, predictor, site = _ready(step, model, cohort, rate, labelled, unit, tracking)
+        tables, known = _read(step, cohort, rate, labelled, unit)
+        step("load the model")
+        predictor = load_predictor(model, tracking=tracking)
+        step("fit the model to the site")
+        site = predictor.site(tables, rate=rate, labelled=known)
         step(f"score {len(tables)} patients")
         scores = predictor.score(tables, strict=strict, site=site)
         account = write_scores(scores, output)
@@ -204,23 +208,38 @@ def report(
     unit: Units = None,
     tracking: Tracking = None,
 ) -> None:
-    """Write one self-contained page for a patient or a cohort."""
+    """Write one self-contained page for a patient or a cohort; of a choice, with the therapies side by side."""
+    from theracast.models.recalibration import AS_TRAINED
+    from theracast.predict.registry import load_any
     from theracast.predict.report.frame import write_page
     from theracast.predict.report.page import cohort_page, patient_page
+    from theracast.predict.report.therapies import therapies_page
+    from theracast.predict.therapies import SelectionPredictor
 
+    site = AS_TRAINED
     with steps() as step:
-        tables, predictor, site = _ready(step, model, cohort, rate, labelled, unit, tracking)
+        tables, known = _read(step, cohort, rate, labelled, unit)
         if patient is not None and patient not in tables.ids and patient not in set(tables.roster.patient_id):
             raise UsageError(
                 "no such patient in the cohort",
                 got=f"{len(tables)} patients",
                 fix="Check the id; it is text, with leading zeros.",
             )
-        step("explain")
-        scores = predictor.score(tables, explained=True, site=site)
+        step("load the model")
+        predictor = load_any(model, tracking=tracking)
+        if isinstance(predictor, SelectionPredictor):
+            if rate is not None or labelled is not None:
+                raise UsageError("a choice between therapies is not recalibrated", fix="Leave the option out.")
+            step("rank the therapies")
+            page = therapies_page(predictor.rank(tables), predictor, patient or "")
+        else:
+            step("fit the model to the site")
+            site = predictor.site(tables, rate=rate, labelled=known)
+            step("explain")
+            scores = predictor.score(tables, explained=True, site=site)
+            spec, about = predictor.model.spec, predictor.about
+            page = cohort_page(scores, spec, about) if patient is None else patient_page(scores, patient, spec, about)
         step("write the page")
-        spec, about = predictor.model.spec, predictor.about
-        page = cohort_page(scores, spec, about) if patient is None else patient_page(scores, patient, spec, about)
         write_page(page, output)
     _tell_site(site)
     out.print(str(output), highlight=False, soft_wrap=True)
@@ -250,27 +269,14 @@ def _train_selection(wanted: SelectionExperiment, where: Path, promote: bool, tr
     out.print(f"registered {uri} (version {version})")
 
 
-def _ready(
-    step: Callable[[str], None],
-    model: str,
-    cohort: str,
-    rate: float | None,
-    labelled: str | None,
-    unit: list[str] | None,
-    tracking: str | None,
-) -> tuple[Cohort, Predictor, Recalibration]:
-    """Read the cohort, load the model, and fit it to the site."""
-    from theracast.predict.registry import load_predictor
-
+def _read(
+    step: Callable[[str], None], cohort: str, rate: float | None, labelled: str | None, unit: list[str] | None
+) -> tuple[Cohort, Cohort | None]:
+    """Read the cohort, and the labelled patients of its site."""
     if rate is not None and labelled is not None:
         raise UsageError("--response-rate and --recalibrate exclude each other", fix="Labels tell the rate too.")
     step("read the cohort")
-    tables = cohort_named(cohort, unit)
-    known = cohort_named(labelled, unit) if labelled is not None else None
-    step("load the model")
-    predictor = load_predictor(model, tracking=tracking)
-    step("fit the model to the site")
-    return tables, predictor, predictor.site(tables, rate=rate, labelled=known)
+    return cohort_named(cohort, unit), cohort_named(labelled, unit) if labelled is not None else None
 
 
 def _tell_site(site: Recalibration) -> None:

@@ -12,6 +12,7 @@ from types import ModuleType
 import pandas as pd
 
 from theracast.errors import ModelError
+from theracast.models.storage import chooses
 from theracast.models.validate import Validation
 from theracast.predict.kept import unpack_validation
 from theracast.predict.predictor import Predictor
@@ -48,6 +49,38 @@ def load_predictor(model_uri: str, *, tracking: str | None = None) -> Predictor:
     """
     folder, number = _fetched(model_uri, tracking)
     return Predictor.from_folder(folder, uri=model_uri, version=number)
+
+
+def load_any(model_uri: str, *, tracking: str | None = None) -> Predictor | SelectionPredictor:
+    """Load whatever is registered under an address.
+
+    Parameters
+    ----------
+    model_uri : str
+        As in `load_predictor`.
+    tracking : str, optional
+        As in `theracast.predict.store.store_uri`.
+
+    Returns
+    -------
+    Predictor or SelectionPredictor
+        Ready.
+
+    Raises
+    ------
+    ModelError
+        As `load_predictor`.
+
+    Examples
+    --------
+    >>> load_any("no/such/folder")
+    Traceback (most recent call last):
+    ...
+    theracast.errors.ModelError: THX-R01: no such model | where: no/such/folder | ...
+    """
+    folder, number = _fetched(model_uri, tracking)
+    kind = SelectionPredictor if chooses(folder) else Predictor
+    return kind.from_folder(folder, uri=model_uri, version=number)
 
 
 def load_selection_predictor(model_uri: str, *, tracking: str | None = None) -> SelectionPredictor:

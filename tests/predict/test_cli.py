@@ -9,7 +9,8 @@ from theracast.features.datasets import datasets
 from theracast.features.matrix import FeatureMatrix
 from theracast.predict.cli import app
 
-COMMANDS = ("demo", "blocks", "check", "indications", "datasets", "build", "train", "score", "report", "models")
+COMMANDS = ("demo", "blocks", "check", "indications", "datasets", "build", "train", "score", "rank")
+COMMANDS += ("report", "models")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

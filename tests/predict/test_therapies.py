@@ -207,6 +207,12 @@ def test_registered_and_ranked_through_mlflow_and_the_command_line(predictor, tm
     pd.testing.assert_frame_equal(table.drop(columns="model_version"), direct.drop(columns="model_version"))
     assert "side by side" in (tmp_path / "r.html").read_text("utf-8")
     assert pd.read_parquet("r.rejects.parquet").code.tolist() == ["THX-D15"]
+    run = CliRunner().invoke(app, ["report", uri, "cohort.csv", "-o", "one.html", "--patient", "b"])
+    assert run.exit_code == 0, run.output
+    assert "First: rituximab" in (tmp_path / "one.html").read_text("utf-8")
+    run = CliRunner().invoke(app, ["report", uri, "cohort.csv", "-o", "no.html", "--response-rate", "0.3"])
+    assert "not recalibrated" in str(run.exception)
+    assert not (tmp_path / "no.html").exists()
 
 
 @pytest.mark.parametrize("text", ["patient,therapy\na,b\n", "", b"\xff\xfe\x00"])
