@@ -11,7 +11,6 @@ from theracast.errors import DataError, UsageError
 from theracast.features.arthritis import ARTHRITIS, read_arthritis
 from theracast.features.assembler import FeatureAssembler
 from theracast.features.blocks import BLOCKS
-from theracast.features.cohort import Cohort
 from theracast.features.datasets import load_cohort
 
 #: Patients, labelled, responders: ../shared/data/ra/*/README.md.
