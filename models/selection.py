@@ -18,6 +18,7 @@ from theracast.features.blocks import BLOCKS
 from theracast.features.cohort import Cohort
 from theracast.models.indications import SELECTIONS
 from theracast.models.lone_therapy import LoneTherapy
+from theracast.models.positions import reference_of
 from theracast.models.ranking import INSUFFICIENT, NOT_COMPARABLE, RANKED, RANKING, TRIED, Ranking
 from theracast.models.selection_spec import Arm, SelectionSpec
 from theracast.models.selector import TherapySelector
@@ -53,6 +54,8 @@ class SelectionModel(BaseEstimator):
         Features of each study: those that differ among its patients.
     selectors_ : dict of str to TherapySelector or LoneTherapy
         One per study.
+    references_ : dict of str to dict of str to list of float
+        Per study, 101 quantiles of each feature among the patients it was learned from, in native units.
     evidence_ : DataFrame
         One line per therapy: ``study``, and what `TherapySelector.evidence_` says.
 
@@ -124,6 +127,7 @@ class SelectionModel(BaseEstimator):
         self.assemblers_: dict[str, FeatureAssembler] = {}
         self.columns_: dict[str, list[str]] = {}
         self.selectors_: dict[str, TherapySelector | LoneTherapy] = {}
+        self.references_: dict[str, dict[str, list[float]]] = {}
         for study in spec.studies:
             self._fit_study(study, spec.of(study), cohorts[study])
         return self
@@ -141,6 +145,7 @@ class SelectionModel(BaseEstimator):
         self.columns_[study] = [str(c) for c in values if values[c].max() > values[c].min()]
         X = values[self.columns_[study]]
         X = X[~self._lacking(study, X).any(axis=1).to_numpy()]
+        self.references_[study] = reference_of(X)
         mechanisms = {a.therapy: a.mechanism for a in arms}
         self.selectors_[study] = self._selector(arms).fit(
             X, treatment[X.index].to_numpy(), y[X.index].to_numpy(), mechanisms=mechanisms
@@ -313,6 +318,7 @@ class SelectionModel(BaseEstimator):
                 "blocks": self.assemblers_[study].state(),
                 "columns": self.columns_[study],
                 "selector": self.selectors_[study].state(),
+                "reference": self.references_[study],
             }
             for study in self.studies_
         }
@@ -343,10 +349,10 @@ class SelectionModel(BaseEstimator):
         spec = SelectionSpec(**{**held, "arms": arms, "references": tuple(held["references"])})
         made = cls(spec, state.get("settings"))
         made.studies_ = tuple(state["studies"])
-        made.assemblers_, made.columns_, made.selectors_ = {}, {}, {}
+        made.assemblers_, made.columns_, made.selectors_, made.references_ = {}, {}, {}, {}
         for study, kept in state["studies"].items():
             made.assemblers_[study] = FeatureAssembler.from_state(kept["blocks"])
-            made.columns_[study] = list(kept["columns"])
+            made.columns_[study], made.references_[study] = list(kept["columns"]), dict(kept["reference"])
             kind = TherapySelector if len(spec.of(study)) > 1 else LoneTherapy
             made.selectors_[study] = kind.from_state(kept["selector"])
         return made

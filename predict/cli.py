@@ -231,7 +231,7 @@ def report(
             if rate is not None or labelled is not None:
                 raise UsageError("a choice between therapies is not recalibrated", fix="Leave the option out.")
             step("rank the therapies")
-            page = therapies_page(predictor.rank(tables), predictor, patient or "")
+            page = therapies_page(predictor.rank(tables), predictor, patient or "", tables)
         else:
             step("fit the model to the site")
             site = predictor.site(tables, rate=rate, labelled=known)

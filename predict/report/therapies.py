@@ -6,13 +6,17 @@ import base64
 import hashlib
 from typing import Any
 
+import pandas as pd
 from markupsafe import Markup
 
 from theracast.errors import ModelError
+from theracast.features.cohort import Cohort
 from theracast.models.ranking import INSUFFICIENT, NOT_COMPARABLE, RANKED, TRIED, UNKNOWN
 from theracast.models.selection import SelectionModel
+from theracast.models.selection_view import study_drivers, study_fingerprint
 from theracast.models.selector import AS_TREATED
-from theracast.predict.report.frame import render, text_of
+from theracast.predict.report.fingerprint_plot import fingerprint_figure, fingerprint_words
+from theracast.predict.report.frame import inline, render, text_of
 from theracast.predict.tables import evidence_rows
 from theracast.predict.therapies import Rankings, SelectionPredictor
 
@@ -26,7 +30,9 @@ MEANINGS = {
 }
 
 
-def therapies_page(rankings: Rankings, predictor: SelectionPredictor, patient_id: str = "") -> str:
+def therapies_page(
+    rankings: Rankings, predictor: SelectionPredictor, patient_id: str = "", cohort: Cohort | None = None
+) -> str:
     """Write the page of one patient, or of all.
 
     Parameters
@@ -37,6 +43,8 @@ def therapies_page(rankings: Rankings, predictor: SelectionPredictor, patient_id
         What made them.
     patient_id : str, default ""
         One of the patients; all by default.
+    cohort : Cohort, optional
+        What was ranked; with it, and one patient, the page has the molecular fingerprint.
 
     Returns
     -------
@@ -72,6 +80,7 @@ def therapies_page(rankings: Rankings, predictor: SelectionPredictor, patient_id
         standard=rankings.standard,
         beyond="what such patients got" if rankings.standard == AS_TREATED else rankings.standard,
         patient_id=patient_id,
+        pictures=_pictures(predictor.model, cohort, patient_id, rankings) if cohort and patient_id else [],
         patients=[_patient(rankings, i, at) for at, i in enumerate(shown, start=1)],
         refusals=[r for r in rankings.rejects.to_dict("records") if patient_id in ("", r["patient_id"])],
         account=rankings.account(),
@@ -80,6 +89,21 @@ def therapies_page(rankings: Rankings, predictor: SelectionPredictor, patient_id
         script=Markup(script),  # noqa: S704 - our own file
         script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
+
+
+def _pictures(model: SelectionModel, cohort: Cohort, patient_id: str, rankings: Rankings) -> list[dict[str, Any]]:
+    """Draw the patient's fingerprint among the patients of each study whose model can say something."""
+    mine = rankings.table[(rankings.table["patient_id"] == patient_id) & rankings.table["probability"].notna()]
+    one = cohort.subset(pd.Index([patient_id])) if len(mine) else cohort
+    found = []
+    for study, part in mine.groupby("study", sort=False):
+        vector = study_fingerprint(model, str(study), one)
+        ordered = part.sort_values(["rank", "probability"], ascending=[True, False], na_position="last", kind="stable")
+        drivers = study_drivers(model, str(study), one).reindex(ordered["therapy"])
+        words = fingerprint_words(vector, patient_id, drivers)
+        drawn = [inline(fingerprint_figure(vector, patient_id, drivers, phone=phone), words) for phone in (False, True)]
+        found.append({"study": study, "wide": drawn[0], "phone": drawn[1]})
+    return found
 
 
 def _patient(rankings: Rankings, patient_id: str, at: int) -> dict[str, Any]:
