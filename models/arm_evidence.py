@@ -9,9 +9,9 @@ import pandas as pd
 from scipy.special import expit
 
 from theracast.models.heads import calibrate
-from theracast.models.meta_learners import Treated
 from theracast.models.metrics import auc, brier
 from theracast.models.ranking import INSUFFICIENT, RANKED
+from theracast.models.treated_cohort import Treated
 
 _NAN = float("nan")
 

@@ -14,82 +14,14 @@ from typing import Any, Protocol, Self
 import numpy as np
 from scipy.special import expit
 
-from theracast.models.heads import Head, calibrate, cross_fit
+from theracast.models.heads import Head, calibrate
+from theracast.models.ridge_folds import CrossFitted, cross_fit, fit_inside
+from theracast.models.treated_cohort import Treated
+from theracast.models.x_learner import Effects, x_learner
 from theracast.registry import Registry
 
-
-@dataclass(frozen=True)
-class Treated:
-    """Patients, what they got and how it went.
-
-    Attributes
-    ----------
-    X : ndarray of float64, shape (n, p)
-        Native units, NaN where not known.
-    arm : ndarray of int, shape (n,)
-        Therapy of each, 0 to k - 1.
-    y : ndarray of float64, shape (n,)
-        1 responded, 0 did not.
-    folds : ndarray of int, shape (n,)
-        Fold of each.
-    propensity : ndarray of float64, shape (n, k)
-        Of each therapy, by a model that did not see the patient's fold, or known by design.
-    enough : tuple of bool, length k
-        Which therapies have patients enough of both outcomes for a model of their own; the others have their rate.
-    reference : int
-        The therapy that effects are measured against.
-
-    Examples
-    --------
-    >>> arm = np.array([0, 1])
-    >>> Treated(np.zeros((2, 1)), arm, np.array([0.0, 1.0]), arm, np.full((2, 2), 0.5), (False, False), 0).k
-    2
-    """
-
-    X: np.ndarray
-    arm: np.ndarray
-    y: np.ndarray
-    folds: np.ndarray
-    propensity: np.ndarray
-    enough: tuple[bool, ...]
-    reference: int
-
-    @property
-    def k(self) -> int:
-        """Count the therapies.
-
-        Returns
-        -------
-        int
-            How many there are.
-
-        Examples
-        --------
-        >>> Treated(*[np.zeros(0)] * 5, (True, True, False), 0).k
-        3
-        """
-        return len(self.enough)
-
-    def rate(self, k: int) -> Head:
-        """Give a therapy's rate as a head.
-
-        Parameters
-        ----------
-        k : int
-            Therapy.
-
-        Returns
-        -------
-        Head
-            The same for all patients.
-
-        Examples
-        --------
-        >>> Treated(*[np.zeros(1)] * 5, (False,), 0).rate(0).slope
-        0.0
-        """
-        mine = self.arm == k
-        return Head.of_rate(int(self.y[mine].sum()), int(mine.sum()))
+#: A propensity below this counts as this: no patient stands for more than fifty.
+LEAST_PROPENSITY = 0.02
 
 
 class Surface(Protocol):
@@ -116,7 +48,7 @@ class Surface(Protocol):
         margin, se : ndarray of float64, shape (n, k)
             Log-odds of response and their standard error.
         own : ndarray of float64, shape (n, k)
-            Variance of the probability, of the part that does not cancel when therapies are compared.
+            Variance of the probability; therapies are known by patients of their own, and taken to err independently.
 
         Examples
         --------
@@ -241,20 +173,114 @@ def t_learner(data: Treated) -> tuple[Heads, np.ndarray]:
     >>> t_learner(Treated(X, arm, y, np.arange(80) // 4 % 4, np.full((80, 2), 0.5), (True, True), 0))[1].shape
     (80, 2)
     """
-    heads, scores = [], np.full((len(data.X), data.k), np.nan)
-    for k in range(data.k):
+    heads, scores = [data.rate(k) for k in range(data.k)], np.full((len(data.X), data.k), np.nan)
+    for k, fitted in outcome_models(data).items():
         mine = data.arm == k
-        if not data.enough[k]:
-            heads.append(data.rate(k))
-            continue
-        fitted = cross_fit(data.X, data.y, mine, data.folds)
         scores[:, k] = fitted.score
-        heads.append(calibrate(fitted.score[mine], data.y[mine], fitted.ridge))
+        heads[k] = calibrate(fitted.score[mine], data.y[mine], fitted.ridge)
     return Heads(tuple(heads)), scores
+
+
+def doubly_robust(y: np.ndarray, arm: np.ndarray, outcome: np.ndarray, propensity: np.ndarray) -> np.ndarray:
+    """Give each patient a pseudo-outcome under every therapy, right on average if either model is right.
+
+    ``m_k + 1(got k) (y - m_k) / e_k``, of Robins, Rotnitzky and Zhao (1994, DOI 10.1080/01621459.1994.10476818).
+
+    Parameters
+    ----------
+    y : ndarray of float64, shape (n,)
+        Outcome 0/1.
+    arm : ndarray of int, shape (n,)
+        Therapy that each got.
+    outcome : ndarray of float64, shape (n, k)
+        Probability of response to every therapy, by models that did not see the patient.
+    propensity : ndarray of float64, shape (n, k)
+        Of every therapy; below 0.02 it counts as 0.02.
+
+    Returns
+    -------
+    ndarray of float64, shape (n, k)
+        Within 0-1 only on average.
+
+    Examples
+    --------
+    >>> doubly_robust(np.array([1.0]), np.array([0]), np.array([[0.5, 0.25]]), np.array([[0.25, 0.75]])).tolist()
+    [[2.5, 0.25]]
+    """
+    got = arm[:, None] == np.arange(outcome.shape[1])
+    return outcome + np.where(got, (y[:, None] - outcome) / np.maximum(propensity, LEAST_PROPENSITY), 0.0)
+
+
+def dr_learner(data: Treated) -> tuple[Heads, np.ndarray]:
+    """Learn each therapy from all patients, by their doubly robust pseudo-outcomes.
+
+    As Kennedy (2023, DOI 10.1214/23-EJS2157), one therapy at a time. The last stage is a logistic ridge regression of
+    the pseudo-outcome: its probabilities stay within 0-1, and on average they are the augmented inverse-probability
+    estimate of the therapy's response rate in all patients.
+
+    Parameters
+    ----------
+    data : Treated
+        Patients.
+
+    Returns
+    -------
+    surface : Heads
+        A calibrated logistic model per therapy.
+    scores : ndarray of float64, shape (n, k)
+        Of each patient, by models that saw the patient at no stage; NaN for a therapy without patients enough.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> X, arm, y = rng.normal(size=(80, 1)), np.arange(80) % 2, np.arange(80) // 2 % 2.0
+    >>> dr_learner(Treated(X, arm, y, np.arange(80) // 4 % 4, np.full((80, 2), 0.5), (True, True), 0))[1].shape
+    (80, 2)
+    """
+    fitted = outcome_models(data)
+    heads, scores = [data.rate(k) for k in range(data.k)], np.full((len(data.X), data.k), np.nan)
+    views: dict[int, np.ndarray] = {}
+    for left in (-1, *map(int, np.unique(data.folds))):
+        outcome = np.full(scores.shape, np.nan)
+        for k, model in fitted.items():
+            outcome[:, k] = expit(model.margins[left])
+        views[left] = doubly_robust(data.y, data.arm, outcome, data.propensity)
+    for k in fitted:
+        for left, pseudo in views.items():
+            if left >= 0:
+                inner = fit_inside(data.X, pseudo[:, k], data.folds != left, data.folds)
+                out = data.folds == left
+                scores[out, k] = inner.score(data.X[out])
+        pseudo = views[-1][:, k]
+        whole = fit_inside(data.X, pseudo, np.ones(len(pseudo), dtype=bool), data.folds)
+        heads[k] = calibrate(scores[:, k], pseudo, whole)
+    return Heads(tuple(heads)), scores
+
+
+def outcome_models(data: Treated) -> dict[int, CrossFitted]:
+    """Fit the model of each therapy to those who got it.
+
+    Parameters
+    ----------
+    data : Treated
+        Patients.
+
+    Returns
+    -------
+    dict of int to CrossFitted
+        Of the therapies with patients enough.
+
+    Examples
+    --------
+    >>> outcome_models(Treated(*[np.zeros(1)] * 5, (False,), 0))
+    {}
+    """
+    each = (k for k in range(data.k) if data.enough[k])
+    return {k: cross_fit(data.X, data.y, data.arm == k, data.folds) for k in each}
 
 
 Learner = Callable[[Treated], tuple[Surface, np.ndarray]]
 #: Names of the learners.
-LEARNERS: Registry[Learner] = Registry("learner", {"t": t_learner})
+LEARNERS: Registry[Learner] = Registry("learner", {"t": t_learner, "x": x_learner, "dr": dr_learner})
 #: What a learner learns, by the `kind` in its state.
-SURFACES: Registry[Any] = Registry("surface", {"heads": Heads})
+SURFACES: Registry[Any] = Registry("surface", {"heads": Heads, "effects": Effects})

@@ -10,15 +10,23 @@ import pandas as pd
 from scipy.special import expit
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
+from threadpoolctl import threadpool_limits
 
 from theracast.errors import DataError, UsageError
 from theracast.models.arm_evidence import arm_evidence
 from theracast.models.estimates import normal_quantile
-from theracast.models.heads import folds_of
-from theracast.models.meta_learners import LEARNERS, SURFACES, Treated
+from theracast.models.meta_learners import LEARNERS, SURFACES
 from theracast.models.overlap import Overlap, Propensity, fit_propensity
 from theracast.models.ranking import INSUFFICIENT, NOT_COMPARABLE, RANKED, RANKING, TRIED, Ranking
-from theracast.models.treated_cohort import read_outcomes, read_patients, read_shares, read_treatments, read_tried
+from theracast.models.ridge_folds import folds_of
+from theracast.models.treated_cohort import (
+    Treated,
+    read_outcomes,
+    read_patients,
+    read_shares,
+    read_treatments,
+    read_tried,
+)
 from theracast.registry import Registry
 
 #: Name of the standard when none is given.
@@ -123,7 +131,7 @@ class TherapySelector(BaseEstimator):
             text; THX-D11 on infinite values; THX-D24 on outcomes other than 0 and 1, or of another number than
             patients; THX-D21 on treatments that are not known; THX-D35 on one therapy alone.
         UsageError
-            On an unknown learner, standard, or therapy in `propensity` or `mechanisms`; on impossible parameters.
+            On an unknown learner, standard, or therapy in `propensity`; on impossible parameters.
 
         Examples
         --------
@@ -132,7 +140,7 @@ class TherapySelector(BaseEstimator):
         >>> fitted.therapies_, fitted.evidence_.state.tolist()
         (('a', 'b'), ['insufficient', 'insufficient'])
         """
-        learn = LEARNERS[self.learner]
+        _ = LEARNERS[self.learner]
         self._check_params()
         table = read_patients(X)
         names, outcome = read_treatments(treatment, table), read_outcomes(y, table)
@@ -145,22 +153,12 @@ class TherapySelector(BaseEstimator):
             raise DataError("there is one therapy: nothing to choose between", code="THX-D35", wanted="two or more")
         known = Registry("therapy", {t: t for t in self.therapies_})
         self.standard_ = known[self.standard] if self.standard else ""
-        self.mechanisms_ = {known[t]: str(m) for t, m in (mechanisms or {}).items()}
+        self.mechanisms_ = {t: str(m) for t, m in (mechanisms or {}).items() if t in known}
         arm = np.searchsorted(self.therapies_, names)
         self.treated_ = tuple(int(n) for n in np.bincount(arm))
-        folds = folds_of([f"{t} {int(v)}" for t, v in zip(names, outcome, strict=True)], self.folds, self.seed)
-        if self.propensity is None:
-            self.propensity_, held_out = fit_propensity(matrix, arm, len(self.therapies_), folds)
-        else:
-            self.propensity_ = Propensity(read_shares(self.propensity, known))
-            held_out = self.propensity_.of(matrix)
-        self.overlap_ = Overlap.of(self.propensity_.of(matrix), arm)
-        classes = [np.bincount(outcome[arm == k].astype(int), minlength=2).min() for k in range(len(self.therapies_))]
-        enough = tuple(bool(c >= self.folds) for c in classes)
-        reference = known[self.standard] if self.standard else self.therapies_[int(np.argmax(self.treated_))]
-        data = Treated(matrix, arm, outcome, folds, held_out, enough, self.therapies_.index(reference))
-        self.surface_, scores = learn(data)
-        self.evidence_ = arm_evidence(data, scores, self.therapies_, self.min_treated, self.level)
+        # many small products: more threads are slower, and their sums differ from machine to machine
+        with threadpool_limits(limits=1, user_api="blas"):
+            self._learn(matrix, arm, outcome, known)
         return self
 
     def rank(self, X: pd.DataFrame, tried: Mapping[str, Sequence[str]] | None = None, utility: Any = None) -> Ranking:
@@ -296,6 +294,22 @@ class TherapySelector(BaseEstimator):
         for name in ("min_ess", "min_treated", "seed"):
             if getattr(self, name) < 0:
                 raise UsageError("is below 0", where=name, got=str(getattr(self, name)))
+
+    def _learn(self, X: np.ndarray, arm: np.ndarray, y: np.ndarray, known: Registry[str]) -> None:
+        k = len(self.therapies_)
+        folds = folds_of([f"{a} {int(v)}" for a, v in zip(arm, y, strict=True)], self.folds, self.seed)
+        if self.propensity is None:
+            self.propensity_, held_out = fit_propensity(X, arm, k, folds)
+        else:
+            self.propensity_ = Propensity(read_shares(self.propensity, known))
+            held_out = self.propensity_.of(X)
+        self.overlap_ = Overlap.of(self.propensity_.of(X), arm)
+        rarer = [int(np.bincount(y[arm == a].astype(int), minlength=2).min()) for a in range(k)]
+        enough = tuple(r >= self.folds for r in rarer)
+        reference = self.therapies_.index(self.standard_) if self.standard_ else int(np.argmax(self.treated_))
+        data = Treated(X, arm, y, folds, held_out, enough, reference, self.propensity_)
+        self.surface_, scores = LEARNERS[self.learner](data)
+        self.evidence_ = arm_evidence(data, scores, self.therapies_, self.min_treated, self.level)
 
     def _numbers(self, X: np.ndarray, utility: Any) -> dict[str, np.ndarray]:
         """All that is given whatever the state, patients by therapies."""

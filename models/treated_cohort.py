@@ -1,9 +1,10 @@
-"""What a selector reads, checked: patients, treatments, outcomes, shares of a trial, therapies that failed."""
+"""What a selector learns from, and what it reads, checked: patients, treatments, outcomes, therapies that failed."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,86 @@ import pandas as pd
 
 from theracast.checks import INFINITE, UNKNOWN, listed
 from theracast.errors import DataError, UsageError
+from theracast.models.heads import Head
+from theracast.models.overlap import Propensity
 from theracast.registry import Registry
+
+
+@dataclass(frozen=True)
+class Treated:
+    """Patients, what they got and how it went.
+
+    Attributes
+    ----------
+    X : ndarray of float64, shape (n, p)
+        Native units, NaN where not known.
+    arm : ndarray of int, shape (n,)
+        Therapy of each, 0 to k - 1.
+    y : ndarray of float64, shape (n,)
+        1 responded, 0 did not.
+    folds : ndarray of int, shape (n,)
+        Fold of each.
+    propensity : ndarray of float64, shape (n, k)
+        Of each therapy, by a model that did not see the patient's fold, or known by design.
+    enough : tuple of bool, length k
+        Which therapies have patients enough of both outcomes for a model of their own; the others have their rate.
+    reference : int
+        The therapy that effects are measured against.
+    model : Propensity
+        What `propensity` is by, of all patients; for new ones.
+
+    Examples
+    --------
+    >>> arm = np.array([0, 1])
+    >>> Treated(np.zeros((2, 1)), arm, np.array([0.0, 1.0]), arm, np.full((2, 2), 0.5), (False, False), 0).k
+    2
+    """
+
+    X: np.ndarray
+    arm: np.ndarray
+    y: np.ndarray
+    folds: np.ndarray
+    propensity: np.ndarray
+    enough: tuple[bool, ...]
+    reference: int
+    model: Propensity = field(default_factory=lambda: Propensity(np.ones(1)))
+
+    @property
+    def k(self) -> int:
+        """Count the therapies.
+
+        Returns
+        -------
+        int
+            How many there are.
+
+        Examples
+        --------
+        >>> Treated(*[np.zeros(0)] * 5, (True, True, False), 0).k
+        3
+        """
+        return len(self.enough)
+
+    def rate(self, k: int) -> Head:
+        """Give a therapy's rate as a head.
+
+        Parameters
+        ----------
+        k : int
+            Therapy.
+
+        Returns
+        -------
+        Head
+            The same for all patients.
+
+        Examples
+        --------
+        >>> Treated(*[np.zeros(1)] * 5, (False,), 0).rate(0).slope
+        0.0
+        """
+        mine = self.arm == k
+        return Head.of_rate(int(self.y[mine].sum()), int(mine.sum()))
 
 
 def read_patients(X: pd.DataFrame, columns: Sequence[str] | None = None) -> pd.DataFrame:
