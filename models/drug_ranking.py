@@ -317,7 +317,7 @@ class DrugRanker(BaseEstimator):
             both = ~np.isnan(z[:, drug]) & ~np.isnan(said[:, drug])
             true, told = z[both, drug], said[both, drug]
             power = float((true**2).sum())
-            explained = 1 - float(((true - told) ** 2).sum()) / power if power > 0 else 0.0
+            explained = 1 - float(((true - told) ** 2).sum()) / power if power > _FLAT else 0.0
             r = float(np.corrcoef(true, told)[0, 1]) if both.sum() > 2 and min(true.std(), told.std()) > _FLAT else 0.0
             state, reason = RANKED, ""
             if n[drug] < self.min_lines:
