@@ -12,7 +12,7 @@ from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from theracast.models.heads import cross_fit, folds_of
+from theracast.models.ridge_folds import cross_fit, folds_of
 
 PENALTIES = (0.001, 0.01, 0.1, 1.0)
 #: Features of which a model reads only the best, chosen within its training patients.

@@ -13,9 +13,9 @@ from sklearn.base import BaseEstimator
 from theracast.errors import DataError
 from theracast.models.arm_evidence import arm_evidence
 from theracast.models.estimates import normal_quantile
-from theracast.models.heads import folds_of
 from theracast.models.meta_learners import Heads, Treated, t_learner
 from theracast.models.ranking import INSUFFICIENT, NOT_COMPARABLE, RANKING, TRIED, Ranking
+from theracast.models.ridge_folds import folds_of
 from theracast.models.selector import AS_TREATED
 from theracast.models.treated_cohort import read_outcomes, read_patients, read_treatments
 

@@ -148,9 +148,9 @@ class Ridge:
         True
         """
         coef = np.array(state["coef"], dtype=np.float64)
-        sides = {n: np.array(state[n], dtype=np.float64).reshape(len(coef), -1) for n in ("learned", "between")}
-        plain = {name: float(state[name]) for name in ("intercept", "intercept_variance", "loose")}
-        return cls(Scaling.from_state(state["scaling"]), coef, **plain, **sides)
+        learned, between = (np.array(state[n], dtype=np.float64).reshape(len(coef), -1) for n in ("learned", "between"))
+        intercept, variance, loose = (float(state[n]) for n in ("intercept", "intercept_variance", "loose"))
+        return cls(Scaling.from_state(state["scaling"]), coef, intercept, variance, loose, learned, between)
 
 
 def product(Z: np.ndarray, weights: np.ndarray) -> np.ndarray:
