@@ -120,7 +120,6 @@ def test_the_public_elastic_net_is_met(rooms, studies, shared_data, settings):
 
 
 @pytest.mark.shared
-@pytest.mark.nightly
 def test_baseline_activity_is_met(rooms, studies, shared_data):
     """BASELINES.csv: clinical values alone, all regimens, .826 of 151 patients."""
     nested, _ = rooms
