@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import yaml
-from ra_nested import elastic_net, held_out_scores, nested, read_lipids
+from ra_nested import elastic_net, elastic_net_held_out, held_out_scores, nested, read_lipids
 from ra_page import draw
 from scipy.special import logit
 
@@ -78,10 +78,13 @@ def lipids(settings: Settings) -> Iterator[tuple[str, pd.DataFrame]]:
         outside.append({**line, "model": "ridge", **judged(truth, p, said, y.mean(), how["level"])})
         patients.append(pd.DataFrame({"reading": name, "y": truth.to_numpy(), "p": p, "set": said}))
     for name, r in {"logs, peer": how["peer"], **how["replication"]}.items():
-        X = lipid_table(train, train, r)
-        p = elastic_net(X, y, r["l1_ratio"], seed).predict_proba(lipid_table(test, train, r))[:, 1]
+        X, Z = (lipid_table(c, train, r) for c in (train, test))
+        p = elastic_net(X, y, r["l1_ratio"], seed).predict_proba(Z)[:, 1]
+        sets = ConformalSets(how["level"]).fit(
+            elastic_net_held_out(X, y, r["l1_ratio"], how["folds"], seed), y, ["discovery"] * len(y)
+        )
         line = {"reading": name, "way": r["way"], "declared": False, "model": "elastic net"}
-        outside.append({**line, **judged(truth, p, None, y.mean(), how["level"])})
+        outside.append({**line, **judged(truth, p, sets.sets(logit(p)), y.mean(), how["level"])})
     line = {"reading": how["shipped"], "way": "ra_biologic as it ships", "declared": False, "model": "ridge"}
     outside.append({**line, **judged(truth, as_shipped(train, test), None, y.mean(), how["level"])})
     if how["reanalysed"]:

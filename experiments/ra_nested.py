@@ -57,6 +57,14 @@ def elastic_net(X: pd.DataFrame, y: pd.Series, l1_ratio: float, seed: int) -> Gr
     return GridSearchCV(make_pipeline(StandardScaler(), net), grid, cv=inner, scoring="neg_log_loss").fit(X, y)
 
 
+def elastic_net_held_out(X: pd.DataFrame, y: pd.Series, l1_ratio: float, folds: int, seed: int) -> np.ndarray:
+    """Log-odds of each patient by an elastic net blind to the patient."""
+    margins = np.empty(len(y))
+    for train, test in StratifiedKFold(folds, shuffle=True, random_state=seed).split(X, y):
+        margins[test] = elastic_net(X.iloc[train], y.iloc[train], l1_ratio, seed).decision_function(X.iloc[test])
+    return margins
+
+
 def nested(X: pd.DataFrame, y: pd.Series, folds: int, repeats: int, most: int, seed: int) -> np.ndarray:
     """Log-odds of each patient by models blind to the patient; filling, choice and penalty inside: repeats x n."""
     many = np.array([c.startswith(MANY) for c in X])
