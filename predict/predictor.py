@@ -15,6 +15,7 @@ from theracast.errors import DataError, UsageError
 from theracast.features.cohort import Cohort, as_cohort
 from theracast.features.matrix import FeatureMatrix
 from theracast.models.base import OUTSIDE, ResponseModel
+from theracast.models.fingerprint import fingerprint
 from theracast.models.recalibration import AS_TRAINED, Recalibration
 from theracast.models.storage import load_model
 from theracast.predict.explain import explain
@@ -151,6 +152,7 @@ class Predictor:
             tuple(int(i) for i in kept.index),
             self.model.fusion_.prior,
             site,
+            fingerprint(matrix, self.model.reference_, cohort=", ".join(self.model.studies_)) if explained else None,
         )
         scores.account()
         return scores

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from theracast.errors import ModelError
+from theracast.models.fingerprint import Fingerprint
 from theracast.models.recalibration import AS_TRAINED, Recalibration
 from theracast.predict.explain import Explanation
 
@@ -50,6 +51,8 @@ class Scores:
         Response rate that the model assumes: that of its training studies, in [0, 1]; NaN when not told.
     site : Recalibration
         What was known of the site, and moved the probabilities; by default nothing.
+    fingerprint : Fingerprint or None
+        When explanations were asked for: where each patient stands among the training patients.
 
     Examples
     --------
@@ -65,6 +68,7 @@ class Scores:
     positions: tuple[int, ...] = ()
     prior: float = float("nan")
     site: Recalibration = AS_TRAINED
+    fingerprint: Fingerprint | None = None
 
     def account(self) -> dict[str, int]:
         """Count the fates.

@@ -62,7 +62,11 @@ def renamed(scores, old, new):
     e = scores.explanation
     frames = {k: getattr(e, k).rename(index={old: new}) for k in ("probability", "reference", "points", "values")}
     frames |= {k: getattr(e, k).rename(index={old: new}) for k in ("proxy", "percentile", "residual")}
-    return replace(changed(scores, old, patient_id=new), explanation=replace(e, **frames))
+    f = scores.fingerprint
+    prints = {k: getattr(f, k).rename(index={old: new}) for k in ("percentiles", "beyond", "values", "indirect")}
+    prints["blocks"] = f.blocks.rename(index={old: new}, level="patient_id")
+    vector = replace(f, **prints)
+    return replace(changed(scores, old, patient_id=new), explanation=replace(e, **frames), fingerprint=vector)
 
 
 def withheld(scores, patient):

@@ -20,8 +20,7 @@ from matplotlib.patches import Patch, Rectangle
 from theracast.errors import UsageError
 from theracast.models.fingerprint import NO_REFERENCE, NOT_MEASURED, OUTER, Fingerprint, by_block
 from theracast.models.positions import normal_score
-from theracast.predict.report.plots import _STYLE as STYLE
-from theracast.predict.report.plots import INK
+from theracast.predict.report.plots import INK, STYLE
 from theracast.predict.report.printed import PALETTE, readable, value_in
 
 #: A block with more known features than this is drawn as a density.

@@ -13,11 +13,13 @@ from markupsafe import Markup
 from theracast.errors import ModelError
 from theracast.features.blocks import BLOCKS
 from theracast.models.base import LEVEL, OUTSIDE
+from theracast.models.fingerprint import Fingerprint
 from theracast.models.fusion import SET_LEVEL
 from theracast.models.spec import ResponseSpec
 from theracast.predict.explain import Explanation
 from theracast.predict.kept import unpack_validation
 from theracast.predict.records import Prediction, Scores
+from theracast.predict.report.fingerprint_plot import fingerprint_figure, fingerprint_words
 from theracast.predict.report.frame import inline, render, text_of
 from theracast.predict.report.judged import judged
 from theracast.predict.report.plots import contributions, forest
@@ -80,6 +82,7 @@ def patient_page(scores: Scores, patient_id: str, spec: ResponseSpec, about: dic
         patient_id=str(patient_id),
         refusals=refusals.to_dict("records"),
         figure=_figure(scores.explanation, patient_id) if scored else None,
+        prints=_prints(scores.fingerprint, patient_id) if scored and scores.fingerprint is not None else [],
     )
 
 
@@ -237,6 +240,12 @@ def _figure(explanation: Explanation | None, patient_id: str) -> Markup | None:
         contributions(explanation, patient_id),
         "Bars from the average prediction to this patient's, feature by feature; the same figures stand in the table",
     )
+
+
+def _prints(vector: Fingerprint, patient_id: str) -> list[Markup]:
+    """Draw the fingerprint for a page and for a phone."""
+    words = fingerprint_words(vector, patient_id)
+    return [inline(fingerprint_figure(vector, patient_id, phone=phone), words) for phone in (False, True)]
 
 
 def _strip(explanation: Explanation | None) -> dict[str, Any] | None:

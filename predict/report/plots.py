@@ -27,7 +27,7 @@ from theracast.predict.report.printed import PALETTE, Printed, colours, number, 
 #: Legible on white (4.5:1) and on near-black (4.2:1).
 INK = "#767676"
 _BASELINES = {"PD-L1": "^", "TIL": "s", "PD-L1 + TIL": "x"}
-_STYLE: dict[str, Any] = {
+STYLE: dict[str, Any] = {
     "font.size": 9,
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same layout on every machine
     "text.color": INK,
@@ -62,7 +62,7 @@ def forest(validation: Validation) -> Figure:
     >>> len(forest(Validation(pd.DataFrame(), pd.DataFrame([row]), pd.DataFrame())).axes)
     1
     """
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         rows = len(_forest_rows(validation))
         figure = Figure(figsize=(7.2, 0.44 * rows + 1.3))
         axes = figure.add_axes((0.24, 0.98 / figure.get_figheight(), 0.53, 1 - 1.05 / figure.get_figheight()))
@@ -97,7 +97,7 @@ def contributions(explanation: Explanation, patient_id: str, top: int = 10) -> F
     >>> contributions(e, e.points.index[0]).axes[0].get_xlabel()
     'probability of response, %'
     """
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         bars = _bars(explanation, patient_id, top)
         figure = Figure(figsize=(7.2, 0.40 * max(len(bars), 1) + 1.05))
         axes = figure.add_axes((0.40, 0.48 / figure.get_figheight(), 0.51, 1 - 0.88 / figure.get_figheight()))
@@ -127,7 +127,7 @@ def overview(validation: Validation, explanation: Explanation, patient_id: str) 
     >>> overview.__name__
     'overview'
     """
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(12.8, 5.0))
         bars = _bars(explanation, patient_id, 8)
         left = figure.add_axes((0.13, 0.19, 0.245, 0.71))
@@ -159,9 +159,9 @@ def to_svg(figure: Figure, label: str) -> str:
     '<svg role="img" aria-label="nothing &lt;yet&gt;" style="str'
     """
     # two figures of one page must not share the ids of their markers
-    salt = sha256(label.encode()).hexdigest()
+    salt = sha256(f"{label} {figure.get_size_inches().tolist()}".encode()).hexdigest()
     sheet = io.StringIO()
-    with mpl.rc_context({**_STYLE, "svg.hashsalt": salt}):
+    with mpl.rc_context({**STYLE, "svg.hashsalt": salt}):
         nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
         figure.savefig(sheet, format="svg", transparent=True, metadata=nothing)
     svg = sheet.getvalue()
@@ -192,7 +192,7 @@ def to_png(figure: Figure, path: str | Path) -> None:
     >>> sheet.getvalue()[1:4]
     b'PNG'
     """
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure.savefig(path, format="png", dpi=125, transparent=True, metadata={"Software": None})
 
 
