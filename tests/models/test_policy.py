@@ -56,7 +56,8 @@ def test_four_patients_by_hand():
     weighted = self_normalised_value(y, given, ["drug", "placebo", "placebo", "drug"], shares)
     assert weighted.value == pytest.approx(1.0)
     partly = self_normalised_value(y, given, ["drug", "placebo", "drug", "placebo"], shares)
-    assert partly.value == pytest.approx(4 / (4 + 4 / 3))
+    # 4 * 1 and 4/3 * 0 over 16/3; squared, 16 * .0625 and 16/9 * .5625 add up to 2
+    assert (partly.value, partly.se) == pytest.approx((0.75, np.sqrt(2) * 3 / 16))
 
 
 def test_scores_are_those_of_econml():
@@ -165,6 +166,14 @@ def test_the_paired_gain_covers_and_is_narrower_than_unpaired():
         narrower += gain.se < np.hypot(*alone)
     assert 362 <= covered <= 395
     assert narrower == SEEDS
+
+
+def test_the_weighted_mean_covers_too():
+    covered = 0
+    for seed in range(SEEDS):
+        x, y, given, chance, _ = simulated(np.random.default_rng(seed))
+        covered += self_normalised_value(y, given, where_positive(x), chance).contains(TRUE)
+    assert 362 <= covered <= 395
 
 
 # ---------------------------------------------------------------- what is refused
