@@ -214,13 +214,12 @@ def x_learner(data: Treated) -> tuple[Effects, np.ndarray]:
         scores[:, k], heads[k] = one.score, calibrate(one.score[mine], data.y[mine], one.ridge)
     sizes = {k: int((data.arm == k).sum()) for k in fitted}
     r = data.reference if data.reference in fitted else max(sizes, key=lambda k: sizes[k], default=data.reference)
-    known = expit(heads[r].intercept + heads[r].slope * scores[:, r])
     for k in fitted.keys() - {r}:
         share = data.propensity[:, k] / (data.propensity[:, k] + data.propensity[:, r])
         for left in map(int, np.unique(data.folds)):
             out = data.folds == left
             effect = _effect(data, k, r, fitted, left).of(data.X[out], share[out])
-            scores[out, k] = logit(np.clip(known[out] + effect, _EDGE, 1.0 - _EDGE))
+            scores[out, k] = logit(np.clip(expit(fitted[r].margin[out]) + effect, _EDGE, 1.0 - _EDGE))
         mine = data.arm == k
         whole = _effect(data, k, r, fitted, -1)
         effects[k] = Effect(whole.treated, whole.untreated, calibrate(scores[mine, k], data.y[mine]))
