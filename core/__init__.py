@@ -25,6 +25,8 @@ _FRONT = {
     "INDICATIONS": "theracast.models.indications",
     "Predictor": "theracast.predict.predictor",
     "ResponseModel": "theracast.models.base",
+    "SelectionModel": "theracast.models.selection",
+    "TherapySelector": "theracast.models.selector",
     "datasets": "theracast.features.datasets",
     "load_cohort": "theracast.features.datasets",
     "read_cohort": "theracast.features.readers",

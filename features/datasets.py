@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -13,12 +16,43 @@ import yaml
 from theracast.errors import UsageError
 from theracast.features.arthritis import ARTHRITIS, read_arthritis
 from theracast.features.cohort import Cohort
+from theracast.features.crohns import read_certifi
 from theracast.features.readers import read_cohort
 from theracast.features.sources import data_folder
 from theracast.registry import Registry
 
 _DATA = Path(str(files("theracast.features.data")))
-_ARTHRITIS = "ra"
+
+
+@dataclass(frozen=True)
+class Study:
+    """A public study whose files are read by a reader of their own.
+
+    Attributes
+    ----------
+    folder : str
+        Where its files are, within the data folder.
+    read : callable
+        Takes that folder, gives the cohort.
+
+    Examples
+    --------
+    >>> STUDIES["certifi"].folder
+    'ra/certifi_crohns_ustekinumab'
+    """
+
+    folder: str
+    read: Callable[[Path], Cohort]
+
+
+#: Studies between whose therapies is chosen; none may be shipped. A new one is a reader and a line here.
+STUDIES: Registry[Study] = Registry(
+    "study",
+    {
+        **{name: Study("ra", partial(read_arthritis, name)) for name in ARTHRITIS},
+        "certifi": Study("ra/certifi_crohns_ustekinumab", read_certifi),
+    },
+)
 
 
 def datasets() -> pd.DataFrame:
@@ -87,13 +121,13 @@ def dataset_path(name: str) -> Path:
     name : str
         Looked for in this order: a name in `datasets`; the path of an existing folder; the name of a folder in
         ``$THERACAST_DATA/ici``, or, when the variable is not set, in ``../shared/data/ici`` and in the cache to
-        which `theracast.features.fetch.fetch` writes; a study of `theracast.features.arthritis.ARTHRITIS`.
+        which `theracast.features.fetch.fetch` writes; a study of `STUDIES`.
 
     Returns
     -------
     Path
-        A folder that `theracast.features.readers.read_cohort` reads; of a study of arthritis, the folder ``ra`` that
-        holds the files of all of them.
+        A folder that `theracast.features.readers.read_cohort` reads; of one of `STUDIES`, the folder that its
+        own reader reads.
 
     Raises
     ------
@@ -113,18 +147,25 @@ def dataset_path(name: str) -> Path:
     return Registry("data set", {**_outside(), **bundled})[name]
 
 
-def load_cohort(name: str) -> Cohort:
+def load_cohort(name: str, units: Mapping[str, str] | None = None) -> Cohort:
     """Read a cohort by name or by path.
 
     Parameters
     ----------
     name : str
         As in `dataset_path`; a cohort read by path is named after its folder.
+    units : mapping of str to str, optional
+        Declared units, as in `theracast.features.readers.read_cohort`.
 
     Returns
     -------
     Cohort
         The tables that there are.
+
+    Raises
+    ------
+    UsageError
+        There is no such cohort; or units are declared of one of `STUDIES`, which have theirs.
 
     Examples
     --------
@@ -132,7 +173,11 @@ def load_cohort(name: str) -> Cohort:
     51
     """
     path = dataset_path(name)
-    return read_arthritis(name, path) if name in ARTHRITIS and path.name == _ARTHRITIS else read_cohort(path)
+    if name in STUDIES and path == _study_folder(name):
+        if units:
+            raise UsageError("units of a public study are known", where=name, fix="Leave them out.")
+        return STUDIES[name].read(path)
+    return read_cohort(path, units=units)
 
 
 def _bundled() -> dict[str, Path]:
@@ -140,7 +185,14 @@ def _bundled() -> dict[str, Path]:
 
 
 def _outside() -> dict[str, Path]:
-    places = [data_folder()] if os.environ.get("THERACAST_DATA") else [data_folder(), Path("../shared/data")]
-    found = (f.parent for place in places for f in sorted((place / "ici").glob("[!.]*/clinical.csv")))
-    studies = {name: p / _ARTHRITIS for p in places if (p / _ARTHRITIS).is_dir() for name in ARTHRITIS}
+    found = (f.parent for place in _places() for f in sorted((place / "ici").glob("[!.]*/clinical.csv")))
+    studies = {name: folder for name in STUDIES if (folder := _study_folder(name)) is not None}
     return {**{folder.name: folder for folder in found}, **studies}
+
+
+def _places() -> list[Path]:
+    return [data_folder()] if os.environ.get("THERACAST_DATA") else [data_folder(), Path("../shared/data")]
+
+
+def _study_folder(name: str) -> Path | None:
+    return next((p / STUDIES[name].folder for p in _places() if (p / STUDIES[name].folder).is_dir()), None)

@@ -123,10 +123,12 @@ def cohort_named(cohort: str, units: list[str] | None) -> Cohort:
     >>> len(cohort_named("riaz2017_mel", None))
     51
     """
+    from theracast.features.datasets import load_cohort
     from theracast.features.readers import read_cohort
 
-    said = declared(units)
-    return read_cohort(cohort_place(cohort), units=said)
+    said, path = declared(units), Path(cohort)
+    typed = path.exists() or "/" in cohort or path.suffix
+    return read_cohort(path, units=said) if typed else load_cohort(cohort, said)
 
 
 def require_cohorts(names: Sequence[str], where: str) -> None:

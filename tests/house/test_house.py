@@ -140,6 +140,8 @@ def test_the_front_door_is_frozen():
         "INDICATIONS",
         "Predictor",
         "ResponseModel",
+        "SelectionModel",
+        "TherapySelector",
         "datasets",
         "load_cohort",
         "read_cohort",
