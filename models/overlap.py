@@ -21,7 +21,7 @@ _CALIPER, _LEAST, _MOST = 0.2, 0.2, 1.0
 #: Normal-reference bandwidth of the Epanechnikov kernel (Silverman 1986, section 3.4.2).
 _SILVERMAN = 2.34
 #: Nobody's propensity is held to be 0 or 1.
-_EDGE = 1e-6
+_EDGE = 1e-12
 #: Pairs of patients that are looked at at once.
 _AT_ONCE = 4_000_000
 
