@@ -24,7 +24,6 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 
 from theracast.features.assembler import FeatureAssembler
-from theracast.features.blocks import BLOCKS
 from theracast.features.cohort import Cohort
 from theracast.features.crohns import DRUG, PLACEBO, read_certifi
 from theracast.models.estimates import Estimate
@@ -112,18 +111,12 @@ class Trial:
     @classmethod
     def of(cls, cohort: Cohort, blocks: Sequence[str], wider: str = "") -> Trial:
         """Measure the patients, each feature on the scale of its spec."""
-        X = FeatureAssembler(list(blocks)).fit(cohort).matrix(cohort).values
-        X = X.loc[:, X.max() > X.min()].transform(on_scale)
+        assembler = FeatureAssembler(list(blocks)).fit(cohort)
+        X = assembler.matrix(cohort).values
+        X = assembler.scaled(X.loc[:, X.max() > X.min()])
         if wider:
             X = X.join(cohort.table(wider).add_prefix(f"{wider}__"))
         return cls(X, cohort.table("clinical")["treatment"].to_numpy().astype(str), cohort.response.to_numpy())
-
-
-def on_scale(values: pd.Series) -> pd.Series:
-    """Put a feature on the scale of its spec."""
-    block, name = str(values.name).split("__", 1)
-    log = any(f.name == name and f.scale == "log2" for f in BLOCKS[block].spec.features)
-    return np.log2(1 + values) if log else values
 
 
 @dataclass(frozen=True)

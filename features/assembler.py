@@ -113,6 +113,31 @@ class FeatureAssembler(TransformerMixin, BaseEstimator):
         cohort = as_cohort(X)
         return [problem for block in self.blocks_ for problem in block.check(cohort)]
 
+    def scaled(self, values: pd.DataFrame) -> pd.DataFrame:
+        """Put features on the scale on which their differences mean the same (`Feature.scale`, `Feature.most`).
+
+        Parameters
+        ----------
+        values : DataFrame of float
+            Columns of the matrix, in native units; any of them, in any order.
+
+        Returns
+        -------
+        DataFrame of float
+            The same columns; NaN stays NaN.
+
+        Examples
+        --------
+        >>> from theracast.features.datasets import load_cohort
+        >>> assembler = FeatureAssembler(["mutations"]).fit(load_cohort("riaz2017_mel"))
+        >>> assembler.scaled(pd.DataFrame({"mutations__tmb": [3.0, 1000.0]})).round(2)["mutations__tmb"].tolist()
+        [2.0, 5.67]
+        """
+        known = {n: f for b in self.blocks_ for n, f in zip(b.names, b.outputs(), strict=True)}
+        most = values.clip(upper=pd.Series({c: known[c].most for c in values}), axis=1)
+        log = [c for c in values if known[c].scale == "log2"]
+        return most.assign(**{c: np.log2(1.0 + most[c].clip(lower=0.0)) for c in log})
+
     def state(self) -> list[dict[str, Any]]:
         """Return what every block was given and learned, JSON-ready.
 

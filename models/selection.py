@@ -148,7 +148,10 @@ class SelectionModel(BaseEstimator):
         self.references_[study] = reference_of(X)
         mechanisms = {a.therapy: a.mechanism for a in arms}
         self.selectors_[study] = self._selector(arms).fit(
-            X, treatment[X.index].to_numpy(), y[X.index].to_numpy(), mechanisms=mechanisms
+            self.assemblers_[study].scaled(X),
+            treatment[X.index].to_numpy(),
+            y[X.index].to_numpy(),
+            mechanisms=mechanisms,
         )
 
     def _selector(self, arms: tuple[Arm, ...]) -> TherapySelector | LoneTherapy:
@@ -280,7 +283,8 @@ class SelectionModel(BaseEstimator):
         parts = [self._unknown(arms, lacking[lacking.any(axis=1)], mine)]
         if len(there):
             kept = {i: ts for i, ts in mine.items() if ts and i in there.index}
-            parts.append(_one_left(self.selectors_[study].rank(there, kept, utility).table))
+            scaled = self.assemblers_[study].scaled(there)
+            parts.append(_one_left(self.selectors_[study].rank(scaled, kept, utility).table))
         return pd.concat([p for p in parts if len(p)], ignore_index=True).assign(study=study)
 
     def _unknown(

@@ -58,7 +58,11 @@ def study_drivers(model: SelectionModel, study: str, cohort: Cohort) -> pd.DataF
     >>> callable(study_drivers)
     True
     """
-    X = model.assemblers_[study].matrix(cohort, checked=True).values[model.columns_[study]]
+    assembler, selector = model.assemblers_[study], model.selectors_[study]
+    X = assembler.matrix(cohort, checked=True).values[model.columns_[study]]
     typical = {name: quantiles[len(quantiles) // 2] for name, quantiles in model.references_[study].items()}
-    selector = model.selectors_[study]
-    return drivers_of(lambda variants: margins_of(selector.rank(variants).wide("probability")), X, typical)
+
+    def margins(variants: pd.DataFrame) -> pd.DataFrame:
+        return margins_of(selector.rank(assembler.scaled(variants)).wide("probability"))
+
+    return drivers_of(margins, X, typical)
