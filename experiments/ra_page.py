@@ -86,7 +86,7 @@ def ra_part(folder: Path) -> str:
 
 
 def lipid_note(table: pd.DataFrame) -> str:
-    """What was declared, whether it reached the aim, and what the replication of the public baseline reached."""
+    """Say what was declared, whether it reached the aim, and what the replication of the public baseline reached."""
     line = table[table["declared"]].iloc[0]
     again = table[table["reading"].str.startswith("replication")].iloc[0]
     reached = "at or above" if line["auc"] >= 0.82 else "below"

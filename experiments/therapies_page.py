@@ -152,6 +152,8 @@ def therapies_part(folder: Path = HERE) -> str:
     summary = pd.read_csv(folder / "therapies" / "summary.csv")
     mild = settings["mild"]
     quality = {"response": "responding", "near": "within .05", "ranked": "ranked"}
+    failed = summary.loc[summary["scenario"] == "grid"].eval("failed * @settings['seeds']").sum()
+    fits = summary.loc[summary["scenario"] == "grid", "failed"].notna().sum() * settings["seeds"]
     honesty = {"coverage": "coverage", "not_comparable": "not comparable", "insufficient": "insufficient"}
     return "\n\n".join(
         (
@@ -159,7 +161,7 @@ def therapies_part(folder: Path = HERE) -> str:
             "![Simulated: quality of the choice as n and confounding grow](therapies/therapies.png)",
             f"All figures simulated. n = {mild['n']:,}, confounding {mild['confounding']}; mean (least-greatest) of "
             f"{settings['seeds']} planted truths. Who gets no rank is counted under standard of care; 'all eligible' "
-            "ranks whatever the state:",
+            f"ranks whatever the state. Fits of the grid that broke down: {failed:.0f} of {fits}.",
             markdown(method_rows(summary, settings)),
             f"Simulated, {settings['learners'][0]}-learner: {' / '.join(quality.values())}:",
             markdown(grid_rows(summary, settings, quality)),

@@ -95,12 +95,20 @@ def run(covariates: pd.DataFrame, cell: dict[str, Any], settings: dict[str, Any]
     lines = baselines(train, test)
     with threadpool_limits(1):
         for learner in cell["learners"]:
-            selector = TherapySelector(learner).fit(train.X, train.treatment.to_numpy(), train.y.to_numpy())
-            lines[f"selector, {learner}"] = judge(selector.rank(test.X), test)
+            lines[f"selector, {learner}"] = attempt(learner, train, test)
     table = pd.DataFrame(lines).T.rename_axis("method").reset_index()
     return table.assign(**{k: cell[k] for k in ("scenario", "n", "confounding", "seed")})[
         [*KEYS, "seed", *table.columns[1:]]
     ]
+
+
+def attempt(learner: str, train: Planted, test: Planted) -> dict[str, float]:
+    """Fit a selector and judge it; one that breaks down on numbers leaves all patients under standard of care."""
+    try:
+        selector = TherapySelector(learner).fit(train.X, train.treatment.to_numpy(), train.y.to_numpy())
+    except ArithmeticError:
+        return {**chosen(test, test.treatment), "ranked": 0.0, "failed": 1.0}
+    return {**judge(selector.rank(test.X), test), "failed": 0.0}
 
 
 def chosen(test: Planted, therapy: pd.Series, who: np.ndarray | None = None) -> dict[str, float]:
