@@ -64,6 +64,12 @@ ici: $(VENV)/.dev ## Judge the immunotherapy models on every public cohort (abou
 	$(BIN)/python experiments/peers.py $${THERACAST_DATA:-../shared/data}/ici
 	$(BIN)/python experiments/ici.py
 
+choices: $(VENV)/.dev ## Judge the choices between therapies (about 30 minutes; needs ../shared/data)
+	$(BIN)/python experiments/ra_biologic.py
+	$(BIN)/python experiments/crohns_ustekinumab.py
+	$(BIN)/python experiments/therapies_simulated.py
+	$(BIN)/python experiments/drug_ranking.py
+
 # the multi-omics data are public but too large to ship: without them their tables stay as they last were
 readme: $(VENV)/.dev ## Write the generated parts of README and experiments/
 	-$(BIN)/python experiments/multiomics.py

@@ -13,13 +13,10 @@ from pathlib import Path
 
 import pandas as pd
 import yaml
-from crohns_page import certifi_part
-from drug_ranking_page import drugs_part
+from choice_page import choice_parts, choice_summary
 from ici_page import aims, loris_rows
 from ici_page import mean_rows as ici_mean_rows
 from prognosis_page import prognosis_part
-from ra_page import ra_part
-from therapies_page import therapies_part
 
 from theracast.features.blocks import BLOCKS
 from theracast.features.cohort import Cohort
@@ -77,11 +74,6 @@ def ici_summary(folder: Path = ROOT / "experiments" / "ici") -> str:
     return "\n\n".join((aims(means), markdown(ici_mean_rows(means)), markdown(loris_rows(loris))))
 
 
-def selection_parts() -> dict[str, str]:
-    """Tables of the experiments that choose between therapies, as they last ran."""
-    return {"ra": ra_part(ROOT / "experiments" / "ra"), "certifi": certifi_part(), "therapies": therapies_part(), "drugs": drugs_part()}
-
-
 def main() -> None:
     """Run the demo in a folder of its own and write what it gave."""
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
@@ -105,10 +97,11 @@ def main() -> None:
     bench = markdown(bench_rows(ROOT / "experiments" / "benchmarks" / "results.csv"))
     blocks = markdown(block_rows())
     put(ROOT / "README.md", {"result": f"{means}\n\n{told}", "bench": bench, "blocks": blocks, "ici": ici_summary()})
+    put(ROOT / "README.md", {"choice": choice_summary()})
     table = markdown(cohort_rows(done.validation))
     bundled = {"melanoma_bundled": f"{experiment.claim.strip()}\n\n{table}\n\n{means}"}
     put(ROOT / "experiments" / "README.md", bundled | multiomics_parts() | {"prognosis": prognosis_part()})
-    put(ROOT / "experiments" / "README.md", selection_parts())
+    put(ROOT / "experiments" / "README.md", choice_parts())
 
 
 if __name__ == "__main__":
