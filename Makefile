@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 SOURCES := core features models predict
 .DEFAULT_GOAL := help
-.PHONY: help demo test nightly coverage check format lint docs types layers ici readme lock wheel bench clean
+.PHONY: help demo test nightly coverage check format lint docs types layers ici choices readme lock wheel bench clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
