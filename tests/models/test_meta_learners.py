@@ -17,6 +17,7 @@ from theracast.models.ridge import SPREADS, fit_path, product
 from theracast.models.ridge_folds import cross_fit, fit_inside, folds_of
 from theracast.models.scaling import Scaling
 from theracast.models.treated_cohort import Treated
+from theracast.models.x_learner import Effect
 
 
 def patients(seed, n=600, p=6, k=2, confounding=0.0):
@@ -98,7 +99,8 @@ def test_gaps_are_filled_by_the_median_and_learned_from_where_there_are_enough(r
 def test_a_product_is_a_matrix_product(rng):
     Z, weights = rng.normal(size=(2100, 7)), rng.normal(size=(7, 3))
     np.testing.assert_allclose(product(Z, weights), Z @ weights, atol=1e-12)
-    np.testing.assert_array_equal(product(Z, weights)[[5]], product(Z[[5]], weights))
+    Z, weights = rng.normal(size=(300, 61)), rng.normal(size=(61, 57))
+    np.testing.assert_array_equal(product(Z, weights), np.vstack([product(row[None], weights) for row in Z]))
 
 
 def test_the_slope_of_a_calibration_needs_data_that_bear_it(rng):
@@ -174,6 +176,15 @@ def test_doubly_robust_pseudo_outcomes_by_hand():
         np.array([1.0, 0.0]), np.array([0, 1]), np.array([[0.5, 0.4], [0.2, 0.6]]), np.array([[0.5, 0.5], [0.99, 0.01]])
     )
     np.testing.assert_allclose(got, [[1.5, 0.4], [0.2, 0.6 - 0.6 / 0.02]])
+
+
+def test_where_most_got_the_therapy_those_who_did_not_tell_the_effect():
+    ones = np.ones(40)
+    one, other = (
+        fit_path(np.zeros((40, 1)), v * ones, logistic=False).mix(np.eye(len(SPREADS))[0]) for v in (0.1, 0.5)
+    )
+    effect = Effect(treated=one, untreated=other, calibration=Head.of_rate(1, 2)).of(np.zeros((1, 1)), np.array([0.9]))
+    assert effect[0] == pytest.approx(0.9 * 0.5 + 0.1 * 0.1, abs=1e-6)
 
 
 def test_confounding_by_indication_misleads_the_rates_and_not_the_learners():

@@ -85,6 +85,15 @@ def test_everybody_is_comparable_in_a_trial_and_nobody_far_away():
     assert not ess.any()
 
 
+def test_nobody_is_comparable_beyond_one_log_odd(rng):
+    odds = 6.0 * rng.normal(size=60)
+    e = np.column_stack([1 / (1 + np.exp(-odds)), 1 / (1 + np.exp(odds))])
+    overlap = Overlap.of(e, (odds > 0).astype(int))
+    assert overlap.reach.tolist() == [1.0, 1.0]
+    far = 1 / (1 + np.exp(-(odds[odds <= 0].max() + 1.01)))
+    assert overlap.comparable(np.array([[far, 1 - far]]))[0][0, 0] == 0
+
+
 def test_numbers_do_not_depend_on_who_else_is_asked_about(rng, monkeypatch):
     X, arm, _ = drawn(rng, n=400)
     fitted, _ = fit_propensity(X, arm, 3, np.arange(400) % 5)
