@@ -255,7 +255,7 @@ def resample(covariates: pd.DataFrame, n: int, smoothing: float = 0.2, seed: int
     """Draw patients like the real ones: a real patient each, every covariate moved a little.
 
     A value is moved on the scale of normal scores, z to sqrt(1 - h^2) z + h e with e standard normal, and read back
-    from the observed quantiles (a smoothed bootstrap, 10.1080/01621459.1987.10478472, on the copula). Each covariate
+    from the observed quantiles (a smoothed bootstrap, 10.1093/biomet/74.3.469, on the copula). Each covariate
     so keeps its distribution and range; correlations fall by the factor 1 - h^2. A value that many patients share
     (below detection, a category) comes up as often as before; what is missing of a patient stays missing.
 
