@@ -22,6 +22,9 @@ from theracast.registry import Registry
 
 #: A propensity below this counts as this: no patient stands for more than fifty.
 LEAST_PROPENSITY = 0.02
+#: Nor, of n patients, one below 5 / (sqrt(n) ln n): in small cohorts one patient would decide (Gruber 2022, DOI
+#: 10.1093/aje/kwac087).
+_GRUBER = 5.0
 
 
 class Surface(Protocol):
@@ -181,7 +184,9 @@ def t_learner(data: Treated) -> tuple[Heads, np.ndarray]:
     return Heads(tuple(heads)), scores
 
 
-def doubly_robust(y: np.ndarray, arm: np.ndarray, outcome: np.ndarray, propensity: np.ndarray) -> np.ndarray:
+def doubly_robust(
+    y: np.ndarray, arm: np.ndarray, outcome: np.ndarray, propensity: np.ndarray, least: float = LEAST_PROPENSITY
+) -> np.ndarray:
     """Give each patient a pseudo-outcome under every therapy, right on average if either model is right.
 
     ``m_k + 1(got k) (y - m_k) / e_k``, of Robins, Rotnitzky and Zhao (1994, DOI 10.1080/01621459.1994.10476818).
@@ -195,7 +200,9 @@ def doubly_robust(y: np.ndarray, arm: np.ndarray, outcome: np.ndarray, propensit
     outcome : ndarray of float64, shape (n, k)
         Probability of response to every therapy, by models that did not see the patient.
     propensity : ndarray of float64, shape (n, k)
-        Of every therapy; below 0.02 it counts as 0.02.
+        Of every therapy.
+    least : float, default 0.02
+        A propensity below this counts as this.
 
     Returns
     -------
@@ -208,7 +215,7 @@ def doubly_robust(y: np.ndarray, arm: np.ndarray, outcome: np.ndarray, propensit
     [[2.5, 0.25]]
     """
     got = arm[:, None] == np.arange(outcome.shape[1])
-    return outcome + np.where(got, (y[:, None] - outcome) / np.maximum(propensity, LEAST_PROPENSITY), 0.0)
+    return outcome + np.where(got, (y[:, None] - outcome) / np.maximum(propensity, least), 0.0)
 
 
 def dr_learner(data: Treated) -> tuple[Heads, np.ndarray]:
@@ -216,7 +223,8 @@ def dr_learner(data: Treated) -> tuple[Heads, np.ndarray]:
 
     As Kennedy (2023, DOI 10.1214/23-EJS2157), one therapy at a time. The last stage is a logistic ridge regression of
     the pseudo-outcome: its probabilities stay within 0-1, and on average they are the augmented inverse-probability
-    estimate of the therapy's response rate in all patients.
+    estimate of the therapy's response rate in all patients. An estimated propensity counts as at least
+    0.02, and as at least 5 / (sqrt(n) ln n) of n patients; a known one as it is.
 
     Parameters
     ----------
@@ -240,11 +248,14 @@ def dr_learner(data: Treated) -> tuple[Heads, np.ndarray]:
     fitted = outcome_models(data)
     heads, scores = [data.rate(k) for k in range(data.k)], np.full((len(data.X), data.k), np.nan)
     views: dict[int, np.ndarray] = {}
+    small = _GRUBER / (np.sqrt(len(data.X)) * np.log(len(data.X)))
+    # what a trial drew by is known, however small
+    least = 0.0 if data.model.scaling is None else max(LEAST_PROPENSITY, small)
     for left in (-1, *map(int, np.unique(data.folds))):
         outcome = np.full(scores.shape, np.nan)
         for k, model in fitted.items():
             outcome[:, k] = expit(model.margins[left])
-        views[left] = doubly_robust(data.y, data.arm, outcome, data.propensity)
+        views[left] = doubly_robust(data.y, data.arm, outcome, data.propensity, least)
     for k in fitted:
         for left, pseudo in views.items():
             if left >= 0:

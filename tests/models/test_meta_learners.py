@@ -178,6 +178,21 @@ def test_doubly_robust_pseudo_outcomes_by_hand():
     np.testing.assert_allclose(got, [[1.5, 0.4], [0.2, 0.6 - 0.6 / 0.02]])
 
 
+def test_one_patient_of_a_small_cohort_does_not_decide(monkeypatch):
+    """Nobody of 400 stands for more than 24 patients; in a trial everybody stands for as many as the draw says."""
+    given = []
+    monkeypatch.setattr(
+        "theracast.models.meta_learners.doubly_robust",
+        lambda *args: given.append(args[4]) or doubly_robust(*args),
+    )
+    X, arm, y, _, _ = patients(2, n=400)
+    LEARNERS["dr"](treated(X, arm, y))
+    assert given == pytest.approx([5 / (20 * np.log(400))] * 6)
+    given.clear()
+    LEARNERS["dr"](treated(X, arm, y, known=np.array([0.5, 0.5])))
+    assert given == [0.0] * 6
+
+
 def test_where_most_got_the_therapy_those_who_did_not_tell_the_effect():
     ones = np.ones(40)
     one, other = (
