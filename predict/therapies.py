@@ -88,10 +88,9 @@ class Rankings:
         >>> Rankings(lines, pd.DataFrame(), roster, "as treated").account()
         {'rows_in': 1, 'scored': 1, 'abstained': 0, 'rejected': 0}
         """
-        best = self.best()
-        kept = self.roster.loc[self.roster["code"] == "", "patient_id"]
-        found = best.reindex(kept)
-        scored, abstained = int((found.fillna("") != "").sum()), int((found == "").sum())
+        ranked = self.table.groupby("patient_id")["rank"].count()
+        found = ranked.reindex(self.roster.loc[self.roster["code"] == "", "patient_id"])
+        scored, abstained = int((found > 0).sum()), int((found == 0).sum())
         if found.isna().any() or scored + abstained + len(self.rejects) != len(self.roster):
             raise ModelError("rows were lost", code="THX-S01", wanted=f"{len(self.roster)} rows")
         fates = {"scored": scored, "abstained": abstained, "rejected": len(self.rejects)}
@@ -103,8 +102,9 @@ class Rankings:
         Returns
         -------
         DataFrame
-            ``patient_id``, ``therapy`` (the first; empty where none is ranked), ``decision`` (``ranked``, ``abstain``
-            or ``rejected``), ``probability``, ``lower``, ``upper``, ``gain``, ``reason`` and ``ranking``.
+            ``patient_id``, ``therapy`` (the first; empty where none is, and where two studies have one each),
+            ``decision`` (``ranked``, ``abstain`` or ``rejected``), ``probability``, ``lower``, ``upper``, ``gain``,
+            ``reason`` and ``ranking``.
 
         Examples
         --------
@@ -114,13 +114,15 @@ class Rankings:
         ['rejected']
         """
         numbers = ["probability", "lower", "upper", "gain"]
-        first = self.table[self.table["rank"] == 1].drop_duplicates("patient_id").set_index("patient_id")
+        best = self.best()
+        first = self.table[self.table["therapy"] == self.table["patient_id"].map(best)].set_index("patient_id")
+        ranked = set(self.table.loc[self.table["rank"].notna(), "patient_id"])
         shown = [c for c in RANKING if c != "patient_id"]
         told = {i: _json(part[shown]) for i, part in self.table.groupby("patient_id", sort=False)}
         lines = self.roster[["patient_id", "code", "reason"]].reset_index(drop=True)
         refused = lines["code"] != ""
-        known = lines["patient_id"].isin(first.index) & ~refused
-        mine = first.reindex(lines["patient_id"].where(known)).reset_index(drop=True)
+        known = lines["patient_id"].isin(ranked) & ~refused
+        mine = first.reindex(lines["patient_id"].where(~refused)).reset_index(drop=True)
         return pd.DataFrame(
             {
                 "patient_id": lines["patient_id"],

@@ -117,6 +117,13 @@ def test_D21_a_misspelt_drug_gets_the_nearest_name_and_no_rank(predictor):
     assert strange.reason.str.contains("etanercept").all()
 
 
+def test_a_patient_whose_second_choice_alone_is_shown_is_no_abstention(predictor):
+    found = predictor.rank(patients(age=[30.0]), therapies=["rituximab"])
+    assert found.table["rank"].tolist() == [2]
+    assert found.account()["scored"] == 1
+    assert found.aligned()[["therapy", "decision"]].values.tolist() == [["", "ranked"]]
+
+
 def test_D21_a_known_drug_that_nobody_got_has_no_rank(predictor):
     found = predictor.rank(patients(age=[30.0]), therapies=["abatacept"])
     assert found.table.state.tolist() == ["unknown"]
