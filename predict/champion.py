@@ -7,7 +7,7 @@ from typing import Any
 from theracast.models.config import Experiment
 from theracast.models.train import data_digests
 from theracast.predict.publish import training_key
-from theracast.predict.store import CHAMPION, connect
+from theracast.predict.store import CHAMPION, connect, reaching, safe_name
 
 
 def champion_of(experiment: Experiment, *, tracking: str | None = None) -> str | None:
@@ -55,9 +55,10 @@ def version_of(experiment: Experiment, *, tracking: str | None = None) -> str | 
     >>> callable(version_of)
     True
     """
-    mlflow, _ = connect(tracking, create=True)
+    mlflow, store = connect(tracking, create=True)
     key = training_key(experiment, data_digests(experiment)).items()
-    found = mlflow.MlflowClient().search_model_versions(f"name='{experiment.name}'")
+    with reaching(store):
+        found = mlflow.MlflowClient().search_model_versions(f"name='{safe_name(experiment.name)}'")
     return max((str(v.version) for v in found if key <= v.tags.items()), key=int, default=None)
 
 
@@ -86,8 +87,11 @@ def is_champion_of_another(experiment: Experiment, *, tracking: str | None = Non
 
 
 def _champion(experiment: Experiment, tracking: str | None) -> Any:
-    mlflow, _ = connect(tracking, create=True)
-    try:
-        return mlflow.MlflowClient().get_model_version_by_alias(experiment.name, CHAMPION)
-    except mlflow.MlflowException:
-        return None
+    mlflow, store = connect(tracking, create=True)
+    with reaching(store):
+        try:
+            return mlflow.MlflowClient().get_model_version_by_alias(safe_name(experiment.name), CHAMPION)
+        except mlflow.MlflowException as error:
+            if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                raise
+            return None

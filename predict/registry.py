@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from types import ModuleType
+from typing import Any
 
 import pandas as pd
 
@@ -16,8 +16,12 @@ from theracast.models.storage import chooses
 from theracast.models.validate import Validation
 from theracast.predict.kept import unpack_validation
 from theracast.predict.predictor import Predictor
-from theracast.predict.store import connect
+from theracast.predict.store import connect, reaching, safe_name, shown
 from theracast.predict.therapies import SelectionPredictor
+from theracast.predict.turns import is_turn
+
+#: MLflow's words for what is not there.
+_ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "NOT_FOUND")
 
 
 def load_predictor(model_uri: str, *, tracking: str | None = None) -> Predictor:
@@ -163,18 +167,64 @@ def list_models(tracking: str | None = None) -> pd.DataFrame:
     >>> callable(list_models)
     True
     """
-    mlflow, _ = connect(tracking)
-    client = mlflow.MlflowClient()
-    rows = []
-    for model in client.search_registered_models():
-        aliases: dict[str, list[str]] = {}
-        for alias, number in model.aliases.items():
-            aliases.setdefault(str(number), []).append(alias)
-        for v in client.search_model_versions(f"name='{model.name}'"):
-            when = pd.Timestamp(v.creation_timestamp, unit="ms", tz="UTC").strftime("%Y-%m-%d %H:%M")
-            names = ", ".join(aliases.get(str(v.version), []))
-            rows.append((model.name, str(v.version), names, when, v.tags.get("theracast", "")))
+    mlflow, store = connect(tracking)
+    with reaching(store):
+        client = mlflow.MlflowClient()
+        rows = [
+            (model.name, str(v.version), ", ".join(_aliases(model, v.version)), _when(v), v.tags.get("theracast", ""))
+            for model in _all(client.search_registered_models)
+            if not is_turn(model)
+            # a quote in a name that others gave would end the filter
+            for v in (_all(client.search_model_versions, f"name='{model.name}'") if "'" not in model.name else ())
+        ]
     return pd.DataFrame(rows, columns=["name", "version", "aliases", "registered", "theracast"])
+
+
+def fetch_folder(name: str, version: str, tracking: str | None = None) -> Path:
+    """Bring the whole folder of a registered version here, as MLflow keeps it.
+
+    Parameters
+    ----------
+    name, version : str
+        Of the model.
+    tracking : str, optional
+        As in `theracast.predict.store.store_uri`.
+
+    Returns
+    -------
+    Path
+        With ``MLmodel``; in a temporary place where the store is not on this machine.
+
+    Raises
+    ------
+    ModelError
+        As `load_predictor`.
+
+    Examples
+    --------
+    >>> callable(fetch_folder)
+    True
+    """
+    return _fetched(f"models:/{safe_name(name)}/{version}", tracking)[0].parent.parent
+
+
+def _all(search: Any, *filters: str) -> list[Any]:
+    """Turn the pages of a search."""
+    found, token = [], None
+    while True:
+        page = search(*filters, page_token=token)
+        found += page
+        token = page.token
+        if not token:
+            return found
+
+
+def _aliases(model: Any, version: object) -> list[str]:
+    return [alias for alias, number in model.aliases.items() if str(number) == str(version)]
+
+
+def _when(version: Any) -> str:
+    return pd.Timestamp(version.creation_timestamp, unit="ms", tz="UTC").strftime("%Y-%m-%d %H:%M")
 
 
 def _fetched(model_uri: str, tracking: str | None) -> tuple[Path, str]:
@@ -190,37 +240,46 @@ def _fetched(model_uri: str, tracking: str | None) -> tuple[Path, str]:
         inner = Path(model_uri) / "artifacts" / "model"
         return inner if inner.is_dir() else Path(model_uri), ""
     mlflow, store = connect(tracking)
-    number = _version(mlflow, model_uri, store)
-    pinned = re.sub(r"@.*$", f"/{number}", model_uri) if number else model_uri
-    try:
-        folder = Path(mlflow.artifacts.download_artifacts(artifact_uri=pinned))
-    except mlflow.MlflowException as error:
-        raise ModelError(
-            "the model cannot be fetched", code="THX-R01", where=f"{model_uri} in {store}", got=_first_line(error)
-        ) from None
+    with reaching(store):
+        number = _version(mlflow.MlflowClient(), model_uri, store)
+        pinned = re.sub(r"@.*$", f"/{number}", model_uri) if number else model_uri
+        try:
+            folder = Path(mlflow.artifacts.download_artifacts(artifact_uri=pinned))
+        except (mlflow.MlflowException, OSError) as error:
+            if getattr(error, "error_code", "") not in _ABSENT and not isinstance(error, FileNotFoundError):
+                raise
+            raise ModelError(
+                "the model cannot be fetched",
+                code="THX-R01",
+                where=f"{model_uri} in {shown(store)}",
+                got="it is not there",
+                fix="'theracast models list' shows what there is.",
+            ) from None
     return folder / "artifacts" / "model", number
 
 
-def _version(mlflow: ModuleType, model_uri: str, store: str) -> str:
+def _version(client: Any, model_uri: str, store: str) -> str:
     """Pin an alias to its version, once, at the start."""
+    from mlflow.exceptions import MlflowException
+
     match = re.fullmatch(r"models:/([^/@]+)(?:@(.+)|/(\d+))", model_uri)
     if not match:
         return ""
     name, alias, number = match.groups()
+    safe_name(name)
+    if number:
+        return str(number)
     try:
-        client = mlflow.MlflowClient()
-        return number or str(client.get_model_version_by_alias(name, alias).version)
-    except mlflow.MlflowException:
+        return str(client.get_model_version_by_alias(name, safe_name(alias, "alias")).version)
+    except MlflowException as error:
+        if error.error_code not in _ABSENT:
+            raise
         there = list_models(store)
         known = ", ".join(f"{r.name}@{r.aliases}" if r.aliases else f"{r.name}/{r.version}" for r in there.itertuples())
         raise ModelError(
             "no such model",
             code="THX-R01",
-            where=f"{model_uri} in {store}",
+            where=f"{model_uri} in {shown(store)}",
             got=f"registered: {known or 'nothing'}",
             fix="Train it with 'theracast train experiments/<name>.yaml', or name another.",
         ) from None
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0][:200]
