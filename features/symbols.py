@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
+from io import BytesIO
 from pathlib import Path
 
 import pandas as pd
@@ -299,7 +300,7 @@ def _resolve(name: str, table: SymbolTable, numbers: bool) -> tuple[str, str]:
 def _read(path: str) -> SymbolTable:
     if path:
         return read_hgnc(path)
-    file = pq.read_table(Path(str(files("theracast.features.tables"))) / "hgnc.parquet")
+    file = pq.read_table(BytesIO(files("theracast.features.tables").joinpath("hgnc.parquet").read_bytes()))
     return _table(file.to_pandas(), f"HGNC, {file.schema.metadata[b'date'].decode()}")
 
 

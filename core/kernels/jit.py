@@ -15,10 +15,12 @@ runs another library's parallel numba code in a second thread at the same time s
 from __future__ import annotations
 
 import os
+import tempfile
 import threading
 from collections.abc import Callable, Set
 from functools import cache
 from hashlib import sha256
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -52,17 +54,19 @@ class _InTurn(CPUDispatcher):
 @cache
 def _sources() -> str:
     """Digest of all kernels' sources, this file's flags among them."""
-    files = sorted(Path(__file__).parent.glob("*.py"))
-    return sha256(b"\0".join(f.read_bytes() for f in files)).hexdigest()
+    # through the importer: inside an archive there is no folder to list
+    sources = sorted((f for f in files(__package__).iterdir() if f.name.endswith(".py")), key=lambda f: f.name)
+    return sha256(b"\0".join(f.read_bytes() for f in sources)).hexdigest()
 
 
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a kernel: parallel, cached on disk where that is possible.
 
-    numba finds no place for a cache when the package runs from a zip file or a read-only folder and raises at
-    import; there the kernel is compiled anew in each process. A cache remembers the name of its module, and one
-    written under another name (``core.kernels`` for ``theracast.kernels``) would break every later import: only
-    modules under their installed name are cached.
+    numba finds no place for a cache when the package runs from a wheel or a read-only folder and raises at import; from
+    a file named ``*.zip`` it takes the user's cache folder, and raises at the first call when that cannot be written,
+    as on many clusters. There the kernel is compiled anew in each process, to the same numbers. A cache remembers the
+    name of its module, and one written under another name (``core.kernels`` for ``theracast.kernels``) would break
+    every later import: only modules under their installed name are cached.
 
     Parameters
     ----------
@@ -166,7 +170,8 @@ def compiled(function: Callable[..., Any], parallel: bool, flags: Set[str] = FLA
     else:
         try:
             made = numba.njit(cache=True, **options)(function)
-        except RuntimeError:
+            _try_cache(made)
+        except (RuntimeError, ValueError, OSError):
             made = numba.njit(**options)(function)
         # numba asks whether the kernel's own file has changed; a helper may stand in another
         stored = getattr(getattr(made, "_cache", None), "_cache_file", None)
@@ -175,3 +180,12 @@ def compiled(function: Callable[..., Any], parallel: bool, flags: Set[str] = FLA
     if parallel and isinstance(made, CPUDispatcher):  # not so under NUMBA_DISABLE_JIT
         made.__class__ = _InTurn
     return made
+
+
+def _try_cache(made: Any) -> None:
+    """Raise OSError where numba would only find at the first call that its folder for an archive cannot be written."""
+    if isinstance(made, CPUDispatcher) and not Path(__file__).exists():
+        place = Path(made._cache.cache_path)
+        place.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=place):
+            pass

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from functools import cache
 from importlib.resources import files
-from pathlib import Path
+from io import BytesIO
 
 import pandas as pd
 
 from theracast.registry import Registry
-
-_TABLES = Path(str(files(__name__)))
 
 
 def load_table(name: str) -> pd.DataFrame:
@@ -36,10 +34,17 @@ def load_table(name: str) -> pd.DataFrame:
     >>> len(load_table("immune_sets"))
     132
     """
-    files = sorted(f for f in _TABLES.iterdir() if f.suffix in (".csv", ".parquet"))
-    return _read_table(Registry("table", {f.stem: f for f in files})[name]).copy()
+    return _read_table(_listed()[name]).copy()
 
 
 @cache
-def _read_table(file: Path) -> pd.DataFrame:
-    return pd.read_parquet(file) if file.suffix == ".parquet" else pd.read_csv(file, comment="#")
+def _listed() -> Registry[str]:
+    # through the importer, here and below: a cluster reads the package from an archive
+    names = sorted(f.name for f in files(__name__).iterdir() if f.name.endswith((".csv", ".parquet")))
+    return Registry("table", {n.rpartition(".")[0]: n for n in names})
+
+
+@cache
+def _read_table(name: str) -> pd.DataFrame:
+    content = BytesIO(files(__name__).joinpath(name).read_bytes())
+    return pd.read_parquet(content) if name.endswith(".parquet") else pd.read_csv(content, comment="#")
