@@ -1,10 +1,13 @@
-"""Models as folders of plain JSON, checked by digest before anything is read. Nothing is ever unpickled."""
+"""Models as folders of plain JSON, checked by digest before anything is read. Nothing is ever unpickled.
+
+A folder holds ``model.json`` (what was learned), ``golden.json`` (what the model said of made-up patients, asked again
+at every load, and what it was written with), ``schema.json`` (what it reads and computes, with units; for people and
+other tools) and ``manifest.json`` (their digests).
+"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from hashlib import sha256
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +18,15 @@ from theracast.errors import ModelError
 from theracast.features.assembler import FeatureAssembler
 from theracast.models.base import ResponseModel
 from theracast.models.fusion import Fusion
+from theracast.models.golden import NOTE, golden_of, replay
+from theracast.models.schema import schema_of
+from theracast.models.sealed import seal, unsealed
 from theracast.models.selection import SelectionModel
-from theracast.provenance import digest_json, sha256_file
+from theracast.provenance import digest_json
 
-_MODEL, _MANIFEST = "model.json", "manifest.json"
+_MODEL, _GOLDEN, _SCHEMA = "model.json", "golden.json", "schema.json"
+#: What a folder may hold beside its manifest, and how many bytes of it are read: ten times the largest ever written.
+_MOST = {_MODEL: 128_000_000, _GOLDEN: 16_000_000, _SCHEMA: 16_000_000}
 #: Of a response model.
 FORMAT = 3
 #: Of a choice between therapies.
@@ -65,7 +73,7 @@ def save_model(model: ResponseModel, folder: str | Path, about: dict[str, Any] |
         "tumours": list(model.tumours_),
         "about": about or {},
     }
-    write_state(state, folder)
+    write_state(state, folder, {_GOLDEN: golden_of(model), _SCHEMA: schema_of(model.assembler_)})
     return model_digest(state)
 
 
@@ -87,7 +95,8 @@ def load_model(folder: str | Path) -> tuple[ResponseModel, dict[str, Any]]:
     Raises
     ------
     ModelError
-        THX-R05 when bytes changed since it was written; THX-R06 when its format is not known.
+        THX-R05 when bytes changed since it was written; THX-R06 when its format is not known, or it does not say
+        again what it said of its golden rows; THX-R08 and THX-R09 as `theracast.models.sealed.unsealed`.
 
     Examples
     --------
@@ -98,15 +107,7 @@ def load_model(folder: str | Path) -> tuple[ResponseModel, dict[str, Any]]:
     >>> load_model(folder)[0].indication
     'melanoma_ici'
     """
-    state = read_state(folder, FORMAT)
-    params: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in state["params"].items()}
-    model = ResponseModel(**params)
-    model.assembler_ = FeatureAssembler.from_state(state["blocks"])
-    model.fusion_ = Fusion.from_state(state["fusion"], {b.spec.name: b.outputs() for b in model.assembler_.blocks_})
-    model.reference_, model.studies_ = state["reference"], tuple(state["studies"])
-    model.tumours_ = tuple(state["tumours"])
-    model.classes_ = np.array([0, 1])
-    return model, {**state["about"], "digest": model_digest(state)}
+    return _loaded(folder, FORMAT, _response_model, model_digest)
 
 
 def save_selection(model: SelectionModel, folder: str | Path, about: dict[str, Any] | None = None) -> str:
@@ -140,7 +141,9 @@ def save_selection(model: SelectionModel, folder: str | Path, about: dict[str, A
     """
     learned = model.state()
     write_state(
-        {"format": SELECTION, "theracast": theracast.__version__, "learned": learned, "about": about or {}}, folder
+        {"format": SELECTION, "theracast": theracast.__version__, "learned": learned, "about": about or {}},
+        folder,
+        {_GOLDEN: golden_of(model), _SCHEMA: schema_of(*model.assemblers_.values())},
     )
     return digest_json(learned)
 
@@ -163,7 +166,7 @@ def load_selection(folder: str | Path) -> tuple[SelectionModel, dict[str, Any]]:
     Raises
     ------
     ModelError
-        As `read_state`.
+        As `load_model`.
 
     Examples
     --------
@@ -172,11 +175,12 @@ def load_selection(folder: str | Path) -> tuple[SelectionModel, dict[str, Any]]:
     ...
     theracast.errors.ModelError: THX-R05: no model here | ...
     """
-    state = read_state(folder, SELECTION)
-    return SelectionModel.from_state(state["learned"]), {**state["about"], "digest": digest_json(state["learned"])}
+    return _loaded(
+        folder, SELECTION, lambda s: SelectionModel.from_state(s["learned"]), lambda s: digest_json(s["learned"])
+    )
 
 
-def write_state(state: Mapping[str, Any], folder: str | Path) -> None:
+def write_state(state: Mapping[str, Any], folder: str | Path, beside: Mapping[str, Any] | None = None) -> None:
     """Write what a model is, and the digest of the bytes beside it.
 
     Parameters
@@ -185,6 +189,8 @@ def write_state(state: Mapping[str, Any], folder: str | Path) -> None:
         JSON-ready, with ``format``.
     folder : str or Path
         Made if it is not there.
+    beside : mapping of str to object, optional
+        Further files, JSON-ready.
 
     Examples
     --------
@@ -194,10 +200,7 @@ def write_state(state: Mapping[str, Any], folder: str | Path) -> None:
     >>> read_state(folder, 0)
     {'format': 0}
     """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / _MODEL).write_text(json.dumps(state, sort_keys=True), encoding="utf-8")
-    (folder / _MANIFEST).write_text(json.dumps({_MODEL: sha256_file(folder / _MODEL)}), encoding="utf-8")
+    seal(folder, {_MODEL: state, **(beside or {})})
 
 
 def chooses(folder: str | Path) -> bool:
@@ -246,7 +249,8 @@ def read_state(folder: str | Path, *formats: object) -> dict[str, Any]:
     Raises
     ------
     ModelError
-        THX-R05 when there is none, or bytes changed; THX-R06 when the format is another.
+        THX-R05 when there is none, or bytes changed; THX-R06 when the format is another; THX-R08 and THX-R09 as
+        `theracast.models.sealed.unsealed`.
 
     Examples
     --------
@@ -255,36 +259,7 @@ def read_state(folder: str | Path, *formats: object) -> dict[str, Any]:
     ...
     theracast.errors.ModelError: THX-R05: no model here | where: no/such/folder | ...
     """
-    folder = Path(folder)
-    try:
-        # one name is looked up: whatever else a manifest names is never opened
-        wanted = str(json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))[_MODEL])
-        content = (folder / _MODEL).read_bytes()
-    except (OSError, ValueError, TypeError, KeyError):
-        raise ModelError(
-            "no model here", code="THX-R05", where=str(folder), wanted=f"{_MODEL}, and {_MANIFEST} with its digest"
-        ) from None
-    got = sha256(content).hexdigest()
-    if got != wanted:
-        raise ModelError(
-            "the model changed after it was written",
-            code="THX-R05",
-            where=_MODEL,
-            got=got[:12],
-            wanted=wanted[:12],
-            fix="Register it again, or fetch it from its registry anew.",
-        )
-    state = json.loads(content)
-    about = state if isinstance(state, dict) else {}
-    if about.get("format") not in formats:
-        raise ModelError(
-            "the model is of another format",
-            code="THX-R06",
-            got=f"format {about.get('format')} by theracast {about.get('theracast')}",
-            wanted=f"format {' or '.join(map(str, formats))}, theracast {theracast.__version__}",
-            fix=_OTHER.get(about.get("format"), "Install the theracast version that wrote it, or train again."),
-        )
-    return state
+    return _of_format(unsealed(folder, _MOST)[_MODEL], formats)
 
 
 def model_digest(state: dict[str, Any]) -> str:
@@ -306,3 +281,50 @@ def model_digest(state: dict[str, Any]) -> str:
     64
     """
     return digest_json({k: state[k] for k in ("params", "blocks", "fusion")})
+
+
+def _loaded(
+    folder: str | Path, kind: object, rebuild: Callable[[dict[str, Any]], Any], digest: Callable[[dict[str, Any]], str]
+) -> tuple[Any, dict[str, Any]]:
+    """Rebuild a model and hold it to its golden rows."""
+    contents = unsealed(folder, _MOST)
+    state, golden = _of_format(contents[_MODEL], (kind,)), contents.get(_GOLDEN)
+    try:
+        model = rebuild(state)
+        note = replay(model, golden) if golden is not None else "no golden rows were kept with it: nothing was replayed"
+        about = {**state["about"], **({NOTE: note} if note else {}), "digest": digest(state)}
+    except ModelError:
+        raise
+    except Exception as error:  # whatever numbers of a stranger do to code that was made for ours
+        raise ModelError(
+            "the model is not one that theracast writes",
+            code="THX-R06",
+            where=_MODEL,
+            got=type(error).__name__,
+            fix="Train again, or fetch the model from its registry anew.",
+        ) from None
+    return model, about
+
+
+def _response_model(state: dict[str, Any]) -> ResponseModel:
+    params: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in state["params"].items()}
+    model = ResponseModel(**params)
+    model.assembler_ = FeatureAssembler.from_state(state["blocks"])
+    model.fusion_ = Fusion.from_state(state["fusion"], {b.spec.name: b.outputs() for b in model.assembler_.blocks_})
+    model.reference_, model.studies_ = state["reference"], tuple(state["studies"])
+    model.tumours_ = tuple(state["tumours"])
+    model.classes_ = np.array([0, 1])
+    return model
+
+
+def _of_format(state: Any, formats: tuple[object, ...]) -> dict[str, Any]:
+    about = state if isinstance(state, dict) else {}
+    if about.get("format") not in formats:
+        raise ModelError(
+            "the model is of another format",
+            code="THX-R06",
+            got=f"format {about.get('format')} by theracast {about.get('theracast')}",
+            wanted=f"format {' or '.join(map(str, formats))}, theracast {theracast.__version__}",
+            fix=_OTHER.get(about.get("format"), "Install the theracast version that wrote it, or train again."),
+        )
+    return about
