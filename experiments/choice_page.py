@@ -29,7 +29,7 @@ def choice_summary() -> str:
 
 def _simulated() -> list[tuple[str, str, str]]:
     settings = yaml.safe_load((HERE / "therapies_simulated.yaml").read_text(encoding="utf-8"))
-    table = pd.read_csv(HERE / "therapies" / "summary.csv").query("scenario == 'grid'")
+    table = pd.read_csv(HERE / "therapies" / "simulated_summary.csv").query("scenario == 'grid'")
     mild = table[table["confounding"] == settings["mild"]["confounding"]].set_index(["method", "n"])
     most, least = settings["mild"]["n"], min(settings["grid"]["n"])
     name = f"selector, {settings['learners'][0]}"
@@ -84,7 +84,9 @@ def _drugs() -> list[tuple[str, str, str]]:
     table = pd.read_csv(HERE / "drugs" / "scores.csv", comment="#").set_index(["split", "view", "model"])
     parts = []
     for (split, view), part in table.groupby(level=[0, 1], sort=False):
+        if "selective" not in view:
+            continue
         mine = part.droplevel([0, 1])
         ours, usual = (mine["hit@5"].get(m, "") for m in ("ranker, expression", "most often among the best"))
-        parts.append(f"{view}, {split}: {ours}, always the drugs that are most often best {usual}")
-    return [("is the best drug among the first five?", "cell lines, every drug measured", "; ".join(parts))]
+        parts.append(f"{split}: {ours}, always the drugs that are most often best {usual}")
+    return [("is the best selective drug among the first five?", "cell lines, every drug measured", "; ".join(parts))]
