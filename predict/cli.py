@@ -16,6 +16,7 @@ from theracast.errors import TheracastError, UsageError
 from theracast.predict.cli_datasets import app as datasets
 from theracast.predict.cli_features import blocks, build, check
 from theracast.predict.cli_rank import rank
+from theracast.predict.cli_serve import serve
 from theracast.predict.console import CohortArgument, Units, cohort_named, err, out, require_cohorts, show, steps
 
 if TYPE_CHECKING:
@@ -296,7 +297,7 @@ def _show_validation(validation: Validation) -> None:
         show(coverage_rows(validation), "Coverage of the label sets on cohorts the model never saw")
 
 
-for verb in (rank, blocks, check, build):
+for verb in (rank, serve, blocks, check, build):
     app.command()(verb)
 app.add_typer(datasets, name="datasets")
 
