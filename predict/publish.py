@@ -13,15 +13,17 @@ from types import ModuleType
 from typing import Any
 
 import theracast
+from theracast.errors import ModelError
 from theracast.models.config import Experiment
 from theracast.models.selection_train import SelectionExperiment, SelectionTraining
 from theracast.models.storage import save_model, save_selection
 from theracast.models.train import Training
+from theracast.predict.artifact import INNER, digests_of, read_back
 from theracast.predict.contract import input_columns, input_example
 from theracast.predict.kept import pack_validation, validation_files, validation_metrics
 from theracast.predict.report.plots import forest, to_png
 from theracast.predict.store import CHAMPION, connect, experiment_id
-from theracast.provenance import code_digest, digest_json
+from theracast.provenance import code_digest, digest_json, sha256_file
 
 _PINNED = ("numpy", "pandas", "scipy", "scikit-learn", "xgboost", "numba", "mlflow")
 
@@ -86,6 +88,11 @@ def register(training: Training, *, tracking: str | None = None, promote: bool =
     version : str
         The version registered.
 
+    Raises
+    ------
+    ModelError
+        THX-R04 when the model cannot be read back from the store as it was written: no version is registered.
+
     Examples
     --------
     >>> callable(register)
@@ -148,6 +155,11 @@ def register_selection(
         ``models:/<name>@champion``, or ``models:/<name>/<version>``.
     version : str
         The version registered.
+
+    Raises
+    ------
+    ModelError
+        As `register`.
 
     Examples
     --------
@@ -215,8 +227,11 @@ def training_key(experiment: Experiment | SelectionExperiment, data: dict[str, s
 
 
 def _publish(package: Package, folder: Path, tracking: str | None, promote: bool) -> tuple[str, str]:
-    """Log ``folder/model`` and what lies beside it, and register it."""
+    """Log ``folder/model`` and what lies beside it, read it back, and register it."""
     mlflow, store = connect(tracking, create=True)
+    script = Path(__file__).with_name(package.script)
+    requirements = [f"theracast=={theracast.__version__}", *(f"{p}=={installed(p)}" for p in _PINNED)]
+    written = {f"{INNER}/{name}": digest for name, digest in digests_of(folder / "model").items()}
     mlflow.set_experiment(experiment_id=experiment_id(mlflow, package.subject, store))
     with mlflow.start_run(run_name=package.name) as run:
         mlflow.log_params(dict(package.params))
@@ -226,14 +241,20 @@ def _publish(package: Package, folder: Path, tracking: str | None, promote: bool
             mlflow.log_artifact(folder / name)
         info = mlflow.pyfunc.log_model(
             name=package.name,
-            python_model=str(Path(__file__).with_name(package.script)),
+            python_model=str(script),
             artifacts={"model": str(folder / "model")},
             signature=_signature(mlflow, package),
             input_example=input_example(package.blocks),
-            pip_requirements=[f"theracast=={theracast.__version__}", *(f"{p}=={installed(p)}" for p in _PINNED)],
+            pip_requirements=requirements,
             metadata={"indication": package.subject, "intended_use": package.intended_use},
         )
         client = mlflow.MlflowClient()
+        try:
+            read_back(mlflow, info, {**written, script.name: sha256_file(script)}, requirements)
+        except ModelError:
+            with suppress(mlflow.MlflowException):  # an orphan: no version ever names it
+                client.delete_logged_model(info.model_id)
+            raise
         with suppress(mlflow.MlflowException):  # it is there already
             client.create_registered_model(package.name, description=package.title)
         version = client.create_model_version(package.name, info.model_uri, run.info.run_id, model_id=info.model_id)
