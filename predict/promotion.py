@@ -224,22 +224,41 @@ def set_champion(client: Any, store: str, name: str, expected: str, version: str
     >>> callable(set_champion)
     True
     """
-    with reaching(store), turn(client, name, store) as lasts:
-        held = client.get_registered_model(name)
-        now = str(held.aliases.get(CHAMPION, ""))
+
+    def still(model: Any) -> None:
+        now = str(model.aliases.get(CHAMPION, ""))
         if now != expected:
             raise _lost(name, now, expected, version)
+
+    with reaching(store), turn(client, name, store, still) as lasts:
+        held = client.get_registered_model(name)
+        still(held)
         trail = read_trail(held.tags, name)
-        entry = next_entry(trail, before=now, after=version, **said)
+        entry = next_entry(trail, before=expected, after=version, **said)
         if not lasts():
             raise ModelError("the store is too slow to promote safely", code="THX-R02", where=shown(store))
         # the entry first: an alias that moved unrecorded would be worse than an entry that came to nothing
         client.set_registered_model_tag(name, *entry.tag)
-        client.set_registered_model_alias(name, CHAMPION, version)
+        failed = _moved(client, name, version)
         after = client.get_registered_model(name)
-        if str(after.aliases.get(CHAMPION, "")) != version or read_trail(after.tags, name)[-1] != entry:
-            raise _lost(name, str(after.aliases.get(CHAMPION, "")), expected, version)
-    return entry
+        now, trail = str(after.aliases.get(CHAMPION, "")), read_trail(after.tags, name)
+        if now == version and trail[-1] == entry:
+            return entry  # also when only the answer was lost
+        if trail[-1] == entry:
+            undone = next_entry(trail, by=entry.by, kind="abandoned", before=version, after=now)
+            client.set_registered_model_tag(name, *undone.tag)
+        raise failed or _lost(name, now, expected, version)
+
+
+def _moved(client: Any, name: str, version: str) -> Exception | None:
+    """Move the alias; return what went wrong."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.set_registered_model_alias(name, CHAMPION, version)
+    except MlflowException as error:
+        return error  # type: ignore[no-any-return] # mlflow is not typed
+    return None
 
 
 def trail_of(client: Any, name: str) -> tuple[Entry, ...]:

@@ -35,7 +35,7 @@ class Entry:
     by : str
         Who.
     kind : {"promote", "rollback", "abandoned"}
-        What was done; abandoned, when a process died between taking its turn and promoting.
+        What was done; abandoned, when the entry before came to nothing, or a process died before it wrote one.
     before, after : str
         Version that was champion, and that became it; empty for none.
     reason : str
@@ -185,15 +185,19 @@ def champions(trail: tuple[Entry, ...]) -> list[str]:
     >>> champions((first, Entry(2, "", "", "promote", "1", "3"), Entry(3, "", "", "rollback", "3", "1")))
     ['1']
     """
-    stack: list[str] = []
+    states: list[list[str]] = [[]]
     for entry in trail:
-        if entry.kind == "rollback":
+        stack = list(states[-1])
+        if entry.kind == "abandoned":
+            stack = list(states[-2]) if entry.before else stack
+        elif entry.kind == "rollback":
             del stack[-1:]
-        elif entry.kind == "promote":
+        else:
             if entry.before and stack[-1:] != [entry.before]:  # an alias that was moved without us
                 stack.append(entry.before)
             stack.append(entry.after)
-    return stack
+        states.append(stack)
+    return states[-1]
 
 
 def checked_reason(reason: str, least: int = 0, what: str = "reason") -> str:

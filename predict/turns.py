@@ -33,7 +33,9 @@ TURN = "theracast.turn"
 
 
 @contextmanager
-def turn(client: Any, name: str, store: str) -> Iterator[Callable[[], bool]]:
+def turn(
+    client: Any, name: str, store: str, hopeless: Callable[[Any], None] = lambda model: None
+) -> Iterator[Callable[[], bool]]:
     """Wait for one's turn to promote.
 
     Parameters
@@ -44,6 +46,8 @@ def turn(client: Any, name: str, store: str) -> Iterator[Callable[[], bool]]:
         Registered model.
     store : str
         From `theracast.predict.store.connect`.
+    hopeless : callable, optional
+        Given the registered model as it is now, raises when there is nothing left to wait for.
 
     Yields
     ------
@@ -62,7 +66,7 @@ def turn(client: Any, name: str, store: str) -> Iterator[Callable[[], bool]]:
     """
     database = stores.sqlite_file(store)
     if database is None:
-        with _claimed(client, name) as lasts:
+        with _claimed(client, name, hopeless) as lasts:
             yield lasts
         return
     lock = FileLock(database.with_name(f".{database.name}.promotion.lock"), timeout=stores.LOCK_WAIT)
@@ -99,13 +103,13 @@ def is_turn(model: Any) -> bool:
 
 
 @contextmanager
-def _claimed(client: Any, name: str) -> Iterator[Callable[[], bool]]:
-    from mlflow.exceptions import MlflowException
-
+def _claimed(client: Any, name: str, hopeless: Callable[[Any], None]) -> Iterator[Callable[[], bool]]:
     owner, begun = secrets.token_hex(8), time.monotonic()
     seen, since = ("", ""), begun
     while True:
-        trail = read_trail(client.get_registered_model(name).tags, name)
+        model = client.get_registered_model(name)
+        hopeless(model)
+        trail = read_trail(model.tags, name)
         slot = f"{name}.turn-{len(trail) + 1}"
         holder = _claim(client, slot, owner)
         if holder == owner:
@@ -124,8 +128,7 @@ def _claimed(client: Any, name: str) -> Iterator[Callable[[], bool]]:
     try:
         yield lambda: time.monotonic() - mine < LEASE / 2
     finally:
-        with suppress(MlflowException):
-            _free(client, slot)
+        _sweep(client, name, slot)
 
 
 def _claim(client: Any, slot: str, owner: str) -> str:
@@ -155,6 +158,19 @@ def _free(client: Any, slot: str) -> None:
     except MlflowException as error:
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise
+
+
+def _sweep(client: Any, name: str, slot: str) -> None:
+    """Free one's own turn, and what others could not free; nobody asks again for one that the trail has passed."""
+    from mlflow.exceptions import MlflowException
+
+    with suppress(MlflowException):
+        _free(client, slot)
+        done = len(read_trail(client.get_registered_model(name).tags, name))
+        for left in client.search_registered_models(f"name LIKE '{name}.turn-%'"):
+            number = left.name.removeprefix(f"{name}.turn-")
+            if is_turn(left) and number.isdecimal() and int(number) <= done:
+                _free(client, left.name)
 
 
 def _write_off(client: Any, name: str, slot: str, holder: str) -> None:
