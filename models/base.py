@@ -17,6 +17,7 @@ from theracast.features.assembler import FeatureAssembler
 from theracast.features.cohort import Cohort, as_cohort
 from theracast.features.matrix import FeatureMatrix
 from theracast.features.tumours import COARSE, UNLISTED
+from theracast.models.combiner import patterns
 from theracast.models.fusion import SET_LEVEL, Fusion
 from theracast.models.indications import INDICATIONS
 from theracast.models.recalibration import AS_TRAINED, Recalibration
@@ -201,7 +202,10 @@ class ResponseModel(ClassifierMixin, BaseEstimator):
         if len(self.spec.tumours) != 1:
             return matrix
         (only,) = self.spec.tumours
-        untold = [i for i, t in matrix.tumours.items() if not t and not _unclear(matrix, i)]
+        silent = matrix.tumours.index[(matrix.tumours == "").to_numpy()]
+        untold = [i for i in silent if not _unclear(matrix, i)]
+        if not untold:
+            return matrix
         tumours, notes = matrix.tumours.copy(), dict(matrix.notes)
         tumours.loc[untold] = only
         for i in untold:
@@ -248,8 +252,11 @@ class ResponseModel(ClassifierMixin, BaseEstimator):
         reasons = self._reasons(matrix, present, table)
         table["decision"] = np.where(reasons == "", table["set"], "abstain")
         table["reason"] = reasons
-        table["blocks_used"] = [",".join(b for b in present.columns if row[b]) for _, row in present.iterrows()]
-        table["blocks_missing"] = [",".join(b for b in present.columns if not row[b]) for _, row in present.iterrows()]
+        used = np.empty((2, len(table)), dtype=object)
+        for blocks, rows in patterns(present):  # few sets of blocks, however many patients
+            used[0, rows] = ",".join(blocks)
+            used[1, rows] = ",".join(b for b in present.columns if b not in blocks)
+        table["blocks_used"], table["blocks_missing"] = used
         return Response(table.join(matrix.coverage.add_prefix("coverage_")))
 
     def predict_proba(self, X: Cohort | pd.DataFrame) -> np.ndarray:
@@ -315,7 +322,9 @@ class ResponseModel(ClassifierMixin, BaseEstimator):
         reasons[without] = f"none of {', '.join(self.spec.core)} is known"
         reasons[table.probability.isna().to_numpy()] = "nothing the model reads is known"
         made_for = self.spec.tumours or self.tumours_
-        for row, (patient, tumour) in enumerate(matrix.tumours.items()):
+        tumours = matrix.tumours.to_numpy(dtype=object)
+        for row in np.flatnonzero(~np.isin(tumours, list(made_for))):
+            patient, tumour = matrix.tumours.index[row], tumours[row]
             if tumour and tumour not in made_for:
                 reasons[row] = f"{OUTSIDE}: the tumour type is {tumour}, the model is of {', '.join(made_for)}"
             elif not tumour:

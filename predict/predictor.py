@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,8 +23,7 @@ from theracast.models.recalibration import AS_TRAINED, Recalibration
 from theracast.models.storage import load_model
 from theracast.predict.explain import explain
 from theracast.predict.records import COLUMNS, Scores
-from theracast.predict.rows import refused_rows, usable_rows
-from theracast.provenance import digest_json
+from theracast.predict.rows import Place, refused_rows, usable_rows
 
 
 class Predictor:
@@ -98,6 +100,7 @@ class Predictor:
         explained: bool = False,
         strict: bool = False,
         site: Recalibration = AS_TRAINED,
+        place: Place | None = None,
     ) -> Scores:
         """Score every patient; implausible rows are refused one by one, an implausible column as a whole.
 
@@ -112,6 +115,8 @@ class Predictor:
         site : Recalibration, optional
             What is known of the site, such as its response rate (`ResponseModel.respond`); its note is kept with
             every patient.
+        place : Place, optional
+            Where the rows stand in a longer table of which these are a part.
 
         Returns
         -------
@@ -131,25 +136,26 @@ class Predictor:
         >>> predictor.score(wide).rejects.code.tolist()
         ['THX-D15']
         """
-        matrix, roster = self._read(as_cohort(X), strict)
+        matrix, roster = self._read(as_cohort(X), strict, place)
         table = self.model.respond(matrix, site).table
         coverage = [c for c in table.columns if c.startswith("coverage_")]
         table["tumour_type"] = matrix.tumours
         table["model_uri"], table["model_version"] = self.uri, self.version
-        table["provenance"] = [digest_json([self.digest, theracast.__version__, d]) for d in matrix.digests]
-        table["notes"] = ["; ".join(filter(None, [*matrix.notes.get(i, []), site.note])) for i in table.index]
-        kept = roster[roster.code == ""]
-        lines = table.reindex(kept.patient_id).reset_index(names="patient_id")
-        lines["notes"] = [
-            "; ".join(filter(None, [note, f"same as row {first + 1}" if first >= 0 else ""]))
-            for note, first in zip(lines.notes, kept.repeats, strict=True)
-        ]
+        table["provenance"] = self._provenance(matrix)
+        table["notes"] = _joined(matrix.notes, table.index, site.note)
+        kept = roster[(roster.code == "").to_numpy()]
+        # every patient once, in the order of the rows: nothing is to be spread
+        once = len(kept) == len(table) and kept.patient_id.to_numpy().tolist() == table.index.tolist()
+        lines = (table if once else table.reindex(kept.patient_id)).reset_index(names="patient_id")
+        for k in np.flatnonzero(kept.repeats.to_numpy() >= 0):
+            same = f"same as row {kept.repeats.iloc[k] + 1}"
+            lines.loc[k, "notes"] = "; ".join(filter(None, [lines.loc[k, "notes"], same]))
         scores = Scores(
             lines[[*COLUMNS, *coverage]],
             refused_rows(roster),
             len(roster),
             explain(self.model, matrix, site) if explained else None,
-            tuple(int(i) for i in kept.index),
+            tuple(kept.index.tolist()),
             self.model.fusion_.prior,
             site,
             fingerprint(matrix, self.model.reference_, cohort=", ".join(self.model.studies_)) if explained else None,
@@ -251,9 +257,22 @@ class Predictor:
             return site
         return replace(site, note=f"{site.note}, {seen} of studies that the model was trained on")
 
-    def _read(self, cohort: Cohort, strict: bool = False) -> tuple[FeatureMatrix, pd.DataFrame]:
+    def _provenance(self, matrix: FeatureMatrix) -> list[str]:
+        """Digest model, version of the code and input: as `digest_json` of the three, but for what they share."""
+        shared = json.dumps([self.digest, theracast.__version__, ""], separators=(",", ":")).removesuffix('"]')
+        head = sha256(shared.encode())
+        marks = []
+        for digest in matrix.digests.to_numpy():
+            one = head.copy()
+            one.update(f'{digest}"]'.encode())
+            marks.append(one.hexdigest())
+        return marks
+
+    def _read(
+        self, cohort: Cohort, strict: bool = False, place: Place | None = None
+    ) -> tuple[FeatureMatrix, pd.DataFrame]:
         """Measure the patients that are not refused; say of every row what became of it."""
-        usable, roster = usable_rows(cohort, self.model.assembler_.check(cohort), strict)
+        usable, roster = usable_rows(cohort, self.model.assembler_.check(cohort), strict, place)
         # checked above, with all rows: a rule about a whole column must not turn when the bad rows are gone
         return self.model.matrix(usable, checked=True), roster
 
@@ -261,3 +280,15 @@ class Predictor:
         """Say who has a probability that was meant for such patients."""
         table = self.model.respond(matrix).table
         return (table.probability.notna() & ~table.reason.str.startswith(OUTSIDE)).to_numpy()
+
+
+def _joined(notes: Mapping[str, Sequence[str]], patients: pd.Index, more: str) -> list[str]:
+    """Put the notes of each patient on one line; most have the same ones."""
+    lines: dict[tuple[str, ...], str] = {}
+    out = []
+    for i in patients:
+        said = tuple(notes.get(i, ()))
+        if said not in lines:
+            lines[said] = "; ".join(filter(None, [*said, more]))
+        out.append(lines[said])
+    return out

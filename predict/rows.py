@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,30 @@ from theracast.errors import DataError
 from theracast.features.cohort import Cohort
 
 
-def usable_rows(cohort: Cohort, problems: Sequence[Problem], strict: bool = False) -> tuple[Cohort, pd.DataFrame]:
+@dataclass(frozen=True)
+class Place:
+    """Where the rows of a part stand in the table that it was cut from.
+
+    Attributes
+    ----------
+    numbers : ndarray of int64, shape (n_rows,)
+        Row (from 0) of the whole table.
+    first : dict of int to int
+        Of rows that repeat an earlier one, wherever that stands, its row.
+
+    Examples
+    --------
+    >>> Place(np.array([7, 8])).numbers.tolist()
+    [7, 8]
+    """
+
+    numbers: np.ndarray
+    first: Mapping[int, int] = field(default_factory=dict)
+
+
+def usable_rows(
+    cohort: Cohort, problems: Sequence[Problem], strict: bool = False, place: Place | None = None
+) -> tuple[Cohort, pd.DataFrame]:
     """Part the patients that can be read from those that are refused.
 
     Parameters
@@ -23,6 +47,8 @@ def usable_rows(cohort: Cohort, problems: Sequence[Problem], strict: bool = Fals
         What the blocks of a model found wrong.
     strict : bool, default False
         Whether one refused row stops everything.
+    place : Place, optional
+        Where the rows stand in a longer table; the roster is then indexed by it.
 
     Returns
     -------
@@ -50,6 +76,8 @@ def usable_rows(cohort: Cohort, problems: Sequence[Problem], strict: bool = Fals
             whole[0].what + more, code=whole[0].code, where=whole[0].where, fix="Correct the column or its unit."
         )
     roster = _marked(cohort, problems)
+    if place is not None:
+        roster.index = pd.Index(place.numbers)
     if strict and (roster.code != "").any():
         first = roster[roster.code != ""].iloc[0]
         raise DataError(
@@ -58,7 +86,10 @@ def usable_rows(cohort: Cohort, problems: Sequence[Problem], strict: bool = Fals
             where=f"row {first.name + 1}",
             fix="Correct the row, or leave out --strict.",
         )
-    return cohort.subset(roster.patient_id[(roster.code == "") & (roster.repeats < 0)]), roster
+    usable = cohort.subset(roster.patient_id[((roster.code == "") & (roster.repeats < 0)).to_numpy()])
+    if place is not None:
+        roster["repeats"] = [place.first.get(int(row), -1) for row in place.numbers] if place.first else -1
+    return usable, roster
 
 
 def refused_rows(roster: pd.DataFrame) -> pd.DataFrame:
@@ -93,7 +124,9 @@ def _marked(cohort: Cohort, problems: Sequence[Problem]) -> pd.DataFrame:
     for problem in problems:
         for i in cohort.ids[np.asarray(problem.rows, dtype=int)]:
             refused.setdefault(i, (problem.code, f"{problem.where} {problem.what}"))
-    for i, (code, reason) in refused.items():
-        mine = (roster.patient_id == i) & (roster.code == "")
-        roster.loc[mine, ["code", "reason"]] = [code, reason]
+    if refused:
+        rows = np.flatnonzero(roster.patient_id.isin(list(refused)).to_numpy() & (roster.code == "").to_numpy())
+        said = [refused[i] for i in roster.patient_id.iloc[rows]]
+        for k, column in enumerate(("code", "reason")):
+            roster.iloc[rows, roster.columns.get_loc(column)] = [words[k] for words in said]
     return roster

@@ -1,0 +1,170 @@
+"""One chunk of a long table: scored as if it stood in the whole, and brought to the columns of the output."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from theracast.features.cohort import Cohort
+from theracast.features.intake import split_wide
+from theracast.models.recalibration import AS_TRAINED, Recalibration
+from theracast.predict.explain import explain
+from theracast.predict.predictor import Predictor
+from theracast.predict.rows import Place
+from theracast.predict.stream_repeats import Repeats
+from theracast.provenance import Source
+
+#: What stands where an explanation is asked for and there is none.
+NOT_COMPUTED, WITHHELD = "not computed", "withheld: it does not add up"
+#: Patients that are explained at a time: between two times the budget is looked at.
+_AT_ONCE = 500
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the rows of a job are scored.
+
+    Attributes
+    ----------
+    explain : {"none", "top5", "all"}
+        Features that are told of each patient.
+    explain_seconds : float
+        Time for the explanations of one chunk, in seconds.
+    site : Recalibration
+        As in `Predictor.score`.
+    units : mapping of str to str
+        Declared units.
+    strict : bool
+        Whether one refused row stops everything.
+    source : Source
+        What is read, for the lineage.
+
+    Examples
+    --------
+    >>> Settings().explain
+    'none'
+    """
+
+    explain: str = "none"
+    explain_seconds: float = float("inf")
+    site: Recalibration = AS_TRAINED
+    units: Mapping[str, str] = field(default_factory=dict)
+    strict: bool = False
+    source: Source = field(default_factory=lambda: Source("wide", "memory", ""))
+
+
+def score_chunk(
+    predictor: Predictor, frame: pd.DataFrame, start: int, repeats: Repeats, settings: Settings
+) -> tuple[dict[str, Any], pa.Table, pa.Table]:
+    """Score some rows of a table; numbers and fates are those that they have in the whole.
+
+    Parameters
+    ----------
+    predictor : Predictor
+        The model.
+    frame : DataFrame
+        The rows.
+    start : int
+        Row (from 0) of the first.
+    repeats : Repeats
+        What the whole table says of repeated ids.
+    settings : Settings
+        How.
+
+    Returns
+    -------
+    facts : dict
+        ``rows``, ``scored``, ``abstained``, ``rejected``, and how many for each ``reasons`` and ``codes``.
+    scores : Table
+        `theracast.predict.records.COLUMNS` and coverage; with explanations a column ``explanation``.
+    rejects : Table
+        ``row`` (from 1), ``patient_id``, ``code``, ``reason``.
+
+    Raises
+    ------
+    DataError
+        As `Predictor.score`; rows are numbered as in the whole table.
+
+    Examples
+    --------
+    >>> from theracast.features.datasets import load_cohort
+    >>> from theracast.models.base import ResponseModel
+    >>> predictor = Predictor(ResponseModel("melanoma_ici").fit(load_cohort("liu2019_mel")), "0" * 64)
+    >>> wide = pd.DataFrame({"patient_id": ["a", "b"], "clinical:age": [61.0, -1.0]})
+    >>> score_chunk(predictor, wide, 100, Repeats(), Settings())[2].column("row").to_pylist()
+    [102]
+    """
+    numbers = np.arange(start, start + len(frame))
+    refused = [(int(row) + 1, *repeats.conflicts[row]) for row in numbers if row in repeats.conflicts]
+    if refused:
+        left = np.isin(numbers, list(repeats.conflicts), invert=True)
+        frame, numbers = frame.iloc[np.flatnonzero(left)], numbers[left]
+    lost = pd.DataFrame([(row, i, "THX-D17", why) for row, i, why in refused], columns=_REJECTS)
+    cohort = Cohort.from_tables(
+        split_wide(frame, allow_empty=False), name="wide", units=settings.units, sources=[settings.source]
+    )
+    place = Place(numbers, repeats.first)
+    scores = predictor.score(cohort, strict=settings.strict, site=settings.site, place=place)
+    table = scores.table
+    if settings.explain != "none":
+        told = _explanations(predictor, cohort, table, settings)
+        table = table.assign(explanation=[told.get(i, "") for i in table.patient_id])
+    rejects = pd.concat([scores.rejects, lost]) if len(lost) else scores.rejects
+    fates = scores.account()
+    abstains = table.reason[(table.decision == "abstain").to_numpy()]
+    facts = {
+        "rows": len(scores.rejects) + len(table) + len(lost),
+        "start": start,
+        "scored": fates["scored"],
+        "abstained": fates["abstained"],
+        "rejected": len(rejects),
+        "reasons": dict(Counter(abstains)),
+        "codes": dict(Counter(rejects.code)),
+    }
+    return facts, _arrow(table), _arrow(rejects.sort_values("row", kind="stable"))
+
+
+_REJECTS = ["row", "patient_id", "code", "reason"]
+
+
+def _explanations(predictor: Predictor, cohort: Cohort, table: pd.DataFrame, settings: Settings) -> dict[str, str]:
+    """Explain each patient, while there is time; the prediction stands in any case."""
+    ends = time.monotonic() + settings.explain_seconds
+    most = 5 if settings.explain == "top5" else None
+    patients = list(dict.fromkeys(table.patient_id))
+    told = dict.fromkeys(patients, NOT_COMPUTED)
+    if not patients or time.monotonic() >= ends:
+        return told
+    matrix = predictor.model.matrix(cohort.subset(patients), checked=True)
+    for first in range(0, len(patients), _AT_ONCE):
+        if time.monotonic() >= ends:
+            break
+        found = explain(predictor.model, matrix.subset(np.arange(first, min(first + _AT_ONCE, len(patients)))),
+                        settings.site)  # fmt: skip
+        names = found.points.columns.to_numpy()
+        known = found.values.notna().to_numpy()
+        for i, points, there in zip(found.points.index, found.points.to_numpy(), known, strict=True):
+            if np.isnan(points).any():
+                told[i] = WITHHELD
+                continue
+            order = [k for k in np.argsort(-np.abs(points), kind="stable") if there[k]][:most]
+            told[i] = json.dumps([[names[k], round(float(points[k]), 6)] for k in order])
+    return told
+
+
+def _arrow(table: pd.DataFrame) -> pa.Table:
+    """Give every chunk the same schema, whatever stands in it."""
+    columns = {}
+    for name, column in table.items():
+        kind = pa.float64() if column.dtype.kind == "f" else pa.int64() if name == "row" else pa.string()
+        values = column.to_numpy(dtype=object) if kind == pa.string() else column.to_numpy()
+        columns[str(name)] = pa.array(values, type=kind)
+    return pa.table(columns)
