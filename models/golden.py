@@ -44,7 +44,8 @@ _LIBRARIES = {
     "xgboost": "xgboost",
     "numba": "numba",
 }
-_FLOORS = ("theracast", "theracast.kernels", "theracast.features", "theracast.features.blocks", "theracast.models")
+_BELOW = ("features", "features.blocks", "kernels", "models", "models.indications")
+_FLOORS = ("theracast", *(f"theracast.{f}" for f in _BELOW))
 _NUMBERS = ("rank", "probability", "lower", "upper", "gain")
 _WORDS = ("therapy", "state", "set", "decision")
 #: Percentiles of the training patients at which every feature stands in the last golden rows: nobody's values.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +41,7 @@ class ResponsePyfunc(PythonModel):
         True
         """
         self.predictor = Predictor.from_folder(Path(context.artifacts["model"]))
-        # a whole transcriptome would be listed by name at every call: columns that the model does not read are no news
-        logging.getLogger("mlflow.models.utils").addFilter(not_about_extra_columns)
+        keep_patients_out_of_messages()
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
         """Score every row.
@@ -65,7 +65,8 @@ class ResponsePyfunc(PythonModel):
         Raises
         ------
         DataError
-            When a column is wrong as a whole. No value is repeated in the message.
+            When a column is wrong as a whole, or no column is one that the model reads. No value is repeated in the
+            message.
 
         Examples
         --------
@@ -74,8 +75,55 @@ class ResponsePyfunc(PythonModel):
         """
         if self.predictor is None:
             raise DataError("the model is not loaded", code="THX-R05", fix="Load it with mlflow.pyfunc.load_model.")
-        scores = self.predictor.score(Cohort.from_wide(model_input.dropna(axis=1, how="all"), allow_empty=True))
-        return scores.aligned().set_axis(model_input.index)
+        return self.predictor.score(patients_of(model_input)).aligned().set_axis(model_input.index)
+
+
+def patients_of(model_input: pd.DataFrame) -> Cohort:
+    """Read what MLflow hands to a model.
+
+    Parameters
+    ----------
+    model_input : DataFrame
+        After MLflow took away the columns that the signature does not name.
+
+    Returns
+    -------
+    Cohort
+        One patient per row; a column without any value is not there.
+
+    Raises
+    ------
+    DataError
+        THX-D33 when no column is left: MLflow has lost the rows with them.
+
+    Examples
+    --------
+    >>> len(patients_of(pd.DataFrame({"clinical:age": [61.0, None]}, index=["p1", "p2"])))
+    2
+    """
+    if not len(model_input.columns):
+        raise DataError(
+            "no column is one that the model reads",
+            code="THX-D33",
+            wanted="columns named <table>:<column>, such as clinical:age; the model's signature lists them",
+        )
+    return Cohort.from_wide(model_input.dropna(axis=1, how="all"), allow_empty=True)
+
+
+def keep_patients_out_of_messages() -> None:
+    """Tell MLflow not to print patients' rows in its errors, nor the names of thousands of genes in its log.
+
+    Examples
+    --------
+    >>> keep_patients_out_of_messages()
+    >>> os.environ["MLFLOW_DISABLE_SCHEMA_DETAILS"]
+    'true'
+    """
+    os.environ.setdefault("MLFLOW_DISABLE_SCHEMA_DETAILS", "true")
+    # a whole transcriptome would be listed by name at every call: columns that the model does not read are no news
+    log = logging.getLogger("mlflow.models.utils")
+    log.removeFilter(not_about_extra_columns)
+    log.addFilter(not_about_extra_columns)
 
 
 def not_about_extra_columns(record: logging.LogRecord) -> bool:

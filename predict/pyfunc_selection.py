@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,7 @@ from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel
 
 from theracast.errors import DataError
-from theracast.features.cohort import Cohort
-from theracast.predict.pyfunc import not_about_extra_columns
+from theracast.predict.pyfunc import keep_patients_out_of_messages, patients_of
 from theracast.predict.therapies import SelectionPredictor
 
 
@@ -41,7 +39,7 @@ class SelectionPyfunc(PythonModel):
         True
         """
         self.predictor = SelectionPredictor.from_folder(Path(context.artifacts["model"]))
-        logging.getLogger("mlflow.models.utils").addFilter(not_about_extra_columns)
+        keep_patients_out_of_messages()
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
         """Lay the therapies side by side for every row.
@@ -63,7 +61,8 @@ class SelectionPyfunc(PythonModel):
         Raises
         ------
         DataError
-            When a column is wrong as a whole. No value is repeated in the message.
+            When a column is wrong as a whole, or no column is one that the model reads. No value is repeated in the
+            message.
 
         Examples
         --------
@@ -72,8 +71,7 @@ class SelectionPyfunc(PythonModel):
         """
         if self.predictor is None:
             raise DataError("the model is not loaded", code="THX-R05", fix="Load it with mlflow.pyfunc.load_model.")
-        rankings = self.predictor.rank(Cohort.from_wide(model_input.dropna(axis=1, how="all"), allow_empty=True))
-        return rankings.aligned().set_axis(model_input.index)
+        return self.predictor.rank(patients_of(model_input)).aligned().set_axis(model_input.index)
 
 
 set_model(SelectionPyfunc())
