@@ -112,25 +112,35 @@ class Gate:
             raise crowded()
         self._at_work += 1
         self._metrics.in_flight.set(self._at_work)
-        held = 0
+        held = [0]
         try:
             self._admissible(headers)
-            body = bytearray()
+            body = await self._body(receive, held)
+            await self._app(scope, _again(body, receive), send)
+        finally:
+            self._at_work -= 1
+            self._bytes -= held[0]
+            self._metrics.in_flight.set(self._at_work)
+
+    async def _body(self, receive: Receive, held: list[int]) -> bytes:
+        """Read all of it, unless it is too much or too slow; what is held counts for all requests together."""
+        body = bytearray()
+        try:
             async with asyncio.timeout(self._limits.body_seconds):
                 while True:
                     message = await receive()
                     if message["type"] == "http.disconnect":
                         raise _GoneError
                     part = message.get("body", b"")
-                    held, self._bytes = held + len(part), self._bytes + len(part)
-                    if held > self._limits.body_bytes:
+                    held[0] += len(part)
+                    self._bytes += len(part)
+                    if held[0] > self._limits.body_bytes:
                         raise self._too_large()
                     if self._bytes > self._limits.bytes_in_flight:
                         raise crowded()
                     body += part
                     if not message.get("more_body"):
-                        break
-            await self._app(scope, _again(bytes(body), receive), send)
+                        return bytes(body)
         except TimeoutError:
             raise ServiceError(
                 408,
@@ -139,10 +149,6 @@ class Gate:
                 wanted=f"all of it within {self._limits.body_seconds:g} seconds",
                 headers={"Connection": "close"},
             ) from None
-        finally:
-            self._at_work -= 1
-            self._bytes -= held
-            self._metrics.in_flight.set(self._at_work)
 
     def _admissible(self, headers: Mapping[str, str]) -> None:
         """Refuse by the head what need not be read."""

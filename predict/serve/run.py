@@ -233,10 +233,13 @@ class _Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if self._loop is None or self._held.draining:
-            super().handle_exit(sig, frame)
+            self.should_exit = self.force_exit = True
             return
         self._held.draining = True
-        self._loop.call_soon_threadsafe(self._loop.call_later, self._drain, super().handle_exit, sig, frame)
+        self._loop.call_soon_threadsafe(self._loop.call_later, self._drain, self._stop)
+
+    def _stop(self) -> None:
+        self.should_exit = True
 
 
 def _protocol(seconds: float) -> type[H11Protocol]:

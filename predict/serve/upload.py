@@ -178,10 +178,13 @@ async def _file(body: bytes, headers: Headers) -> bytes:
         raise _no_file() from None
     except (KeyError, ValueError):  # no boundary
         raise _no_file() from None
-    found = form.get("file")
-    if not isinstance(found, UploadFile):
-        raise _no_file()
-    return await found.read()
+    try:
+        found = form.get("file")
+        if not isinstance(found, UploadFile):
+            raise _no_file()
+        return await found.read()
+    finally:
+        await form.close()
 
 
 def _no_file() -> ServiceError:
