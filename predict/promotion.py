@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from theracast.errors import ModelError, UsageError
+from theracast.predict.alias import lost, set_champion
 from theracast.predict.gates import Check, Gates, Verdict, judge
 from theracast.predict.registry import load_any
 from theracast.predict.store import CHAMPION, connect, reaching, safe_name, shown
@@ -15,11 +15,9 @@ from theracast.predict.trail import (
     Entry,
     champions,
     checked_reason,
-    next_entry,
     read_trail,
     whoever,
 )
-from theracast.predict.turns import turn
 
 
 @dataclass(frozen=True)
@@ -127,9 +125,9 @@ def promote(
     client, store = _client(name, tracking)
     with reaching(store):
         _require(client, name, version, store)
-        before = _champion(client, name)
+        before = _champion(client, name, store)
     if expected is not None and before != expected:
-        raise _lost(name, before, expected, version)
+        raise lost(name, before, expected, version)
     if before == version:
         return Promotion(name, before, version, Verdict(), None)
     verdict = _judged(name, before, version, store, gates)
@@ -172,7 +170,7 @@ def rollback(name: str, *, tracking: str | None = None, reason: str = "", by: st
     reason, who = checked_reason(reason), safe_name(by, "person") if by else whoever()
     client, store = _client(name, tracking)
     with reaching(store):
-        before, past = _champion(client, name), champions(trail_of(client, name))
+        before, past = _champion(client, name, store), champions(trail_of(client, name))
     if past and past[-1] != before:
         raise ModelError(
             "the alias was moved without the audit trail",
@@ -189,76 +187,6 @@ def rollback(name: str, *, tracking: str | None = None, reason: str = "", by: st
     load_any(f"models:/{name}/{past[-2]}", tracking=store)  # a version that does not load helps nobody
     said = {"by": who, "kind": "rollback", "reason": reason}
     return Promotion(name, before, past[-2], Verdict(), set_champion(client, store, name, before, past[-2], said))
-
-
-def set_champion(client: Any, store: str, name: str, expected: str, version: str, said: Mapping[str, str]) -> Entry:
-    """Move the alias from one version to another, and write it down; or do nothing.
-
-    Parameters
-    ----------
-    client : mlflow.MlflowClient
-        Of the store.
-    store : str
-        From `theracast.predict.store.connect`.
-    name : str
-        Registered model.
-    expected : str
-        Version that must be champion still; empty for none.
-    version : str
-        The new champion.
-    said : mapping of str to str
-        ``by``, ``kind`` and what else `Entry` keeps.
-
-    Returns
-    -------
-    Entry
-        As it was read back.
-
-    Raises
-    ------
-    ModelError
-        THX-R03 when another was quicker.
-
-    Examples
-    --------
-    >>> callable(set_champion)
-    True
-    """
-
-    def still(model: Any) -> None:
-        now = str(model.aliases.get(CHAMPION, ""))
-        if now != expected:
-            raise _lost(name, now, expected, version)
-
-    with reaching(store), turn(client, name, store, still) as lasts:
-        held = client.get_registered_model(name)
-        still(held)
-        trail = read_trail(held.tags, name)
-        entry = next_entry(trail, before=expected, after=version, **said)
-        if not lasts():
-            raise ModelError("the store is too slow to promote safely", code="THX-R02", where=shown(store))
-        # the entry first: an alias that moved unrecorded would be worse than an entry that came to nothing
-        client.set_registered_model_tag(name, *entry.tag)
-        failed = _moved(client, name, version)
-        after = client.get_registered_model(name)
-        now, trail = str(after.aliases.get(CHAMPION, "")), read_trail(after.tags, name)
-        if now == version and trail[-1] == entry:
-            return entry  # also when only the answer was lost
-        if trail[-1] == entry:
-            undone = next_entry(trail, by=entry.by, kind="abandoned", before=version, after=now)
-            client.set_registered_model_tag(name, *undone.tag)
-        raise failed or _lost(name, now, expected, version)
-
-
-def _moved(client: Any, name: str, version: str) -> Exception | None:
-    """Move the alias; return what went wrong."""
-    from mlflow.exceptions import MlflowException
-
-    try:
-        client.set_registered_model_alias(name, CHAMPION, version)
-    except MlflowException as error:
-        return error  # type: ignore[no-any-return] # mlflow is not typed
-    return None
 
 
 def trail_of(client: Any, name: str) -> tuple[Entry, ...]:
@@ -284,6 +212,40 @@ def trail_of(client: Any, name: str) -> tuple[Entry, ...]:
     return read_trail(client.get_registered_model(name).tags, name)
 
 
+def held(name: str, *, tracking: str | None = None) -> tuple[str, tuple[Entry, ...]]:
+    """Say which version is champion, and what the audit trail says.
+
+    Parameters
+    ----------
+    name : str
+        Registered model.
+    tracking : str, optional
+        As in `theracast.predict.store.store_uri`.
+
+    Returns
+    -------
+    champion : str
+        Its version; empty for none.
+    trail : tuple of Entry
+        Oldest first.
+
+    Raises
+    ------
+    ModelError
+        THX-R01 when there is no such model; THX-R05 when the trail was changed.
+
+    Examples
+    --------
+    >>> held("a/b")
+    Traceback (most recent call last):
+    ...
+    theracast.errors.UsageError: THX-A01: not a name of a model | ...
+    """
+    client, store = _client(name, tracking)
+    with reaching(store):
+        return _champion(client, name, store), trail_of(client, name)
+
+
 def _client(name: str, tracking: str | None) -> tuple[Any, str]:
     safe_name(name)
     mlflow, store = connect(tracking)
@@ -291,8 +253,20 @@ def _client(name: str, tracking: str | None) -> tuple[Any, str]:
         return mlflow.MlflowClient(), store
 
 
-def _champion(client: Any, name: str) -> str:
-    return str(client.get_registered_model(name).aliases.get(CHAMPION, ""))
+def _champion(client: Any, name: str, store: str) -> str:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return str(client.get_registered_model(name).aliases.get(CHAMPION, ""))
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+    raise ModelError(
+        "no such model",
+        code="THX-R01",
+        where=f"{name} in {shown(store)}",
+        fix="'theracast models list' shows what there is.",
+    )
 
 
 def _require(client: Any, name: str, version: str, store: str) -> None:
@@ -327,17 +301,6 @@ def _judged(name: str, before: str, version: str, store: str, gates: Gates | Non
             raise
         return Verdict((Check("comparable", "", "not comparable", f"the champion does not load ({error.code})"),))
     return judge(champion, challenger, gates)
-
-
-def _lost(name: str, now: str, expected: str, version: str) -> ModelError:
-    return ModelError(
-        "the champion is another than expected",
-        code="THX-R03",
-        where=f"{name}@{CHAMPION}",
-        got=f"version {now or 'none'}",
-        wanted=f"version {expected or 'none'}; version {version} was not promoted",
-        fix="Somebody else promoted. Compare with the new champion, then try again.",
-    )
 
 
 def _refused(name: str, before: str, version: str, verdict: Verdict) -> ModelError:

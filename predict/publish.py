@@ -21,8 +21,9 @@ from theracast.models.train import Training
 from theracast.predict.artifact import INNER, digests_of, read_back
 from theracast.predict.contract import input_columns, input_example
 from theracast.predict.kept import pack_validation, validation_files, validation_metrics
+from theracast.predict.promotion import promote as make_champion
 from theracast.predict.report.plots import forest, to_png
-from theracast.predict.store import CHAMPION, connect, experiment_id
+from theracast.predict.store import connect, experiment_id, reaching
 from theracast.provenance import code_digest, digest_json, sha256_file
 
 _PINNED = ("numpy", "pandas", "scipy", "scikit-learn", "xgboost", "numba", "mlflow")
@@ -227,8 +228,17 @@ def training_key(experiment: Experiment | SelectionExperiment, data: dict[str, s
 
 
 def _publish(package: Package, folder: Path, tracking: str | None, promote: bool) -> tuple[str, str]:
-    """Log ``folder/model`` and what lies beside it, read it back, and register it."""
+    """Log ``folder/model`` and what lies beside it, register it, and make it the champion if it may be."""
     mlflow, store = connect(tracking, create=True)
+    with reaching(store):
+        number = _registered(mlflow, store, package, folder)
+    if not promote:
+        return f"models:/{package.name}/{number}", number
+    return make_champion(package.name, number, tracking=store, reason="trained").uri, number
+
+
+def _registered(mlflow: ModuleType, store: str, package: Package, folder: Path) -> str:
+    """Log it, read it back, and register it."""
     script = Path(__file__).with_name(package.script)
     requirements = [f"theracast=={theracast.__version__}", *(f"{p}=={installed(p)}" for p in _PINNED)]
     written = {f"{INNER}/{name}": digest for name, digest in digests_of(folder / "model").items()}
@@ -257,14 +267,11 @@ def _publish(package: Package, folder: Path, tracking: str | None, promote: bool
             raise
         with suppress(mlflow.MlflowException):  # it is there already
             client.create_registered_model(package.name, description=package.title)
-        version = client.create_model_version(package.name, info.model_uri, run.info.run_id, model_id=info.model_id)
-        number = str(version.version)
-        for key, value in package.key.items():
-            client.set_model_version_tag(package.name, number, key, value)
-        if not promote:
-            return f"models:/{package.name}/{number}", number
-        client.set_registered_model_alias(package.name, CHAMPION, number)
-    return f"models:/{package.name}@{CHAMPION}", number
+        # with its tags, not before them: a version without would be half registered
+        version = client.create_model_version(
+            package.name, info.model_uri, run.info.run_id, tags=dict(package.key), model_id=info.model_id
+        )
+    return str(version.version)
 
 
 def _signature(mlflow: ModuleType, package: Package) -> Any:

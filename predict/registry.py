@@ -16,7 +16,7 @@ from theracast.models.storage import chooses
 from theracast.models.validate import Validation
 from theracast.predict.kept import unpack_validation
 from theracast.predict.predictor import Predictor
-from theracast.predict.store import connect, reaching, safe_name, shown
+from theracast.predict.store import CHAMPION, connect, reaching, safe_name, shown
 from theracast.predict.therapies import SelectionPredictor
 from theracast.predict.turns import is_turn
 
@@ -206,6 +206,46 @@ def fetch_folder(name: str, version: str, tracking: str | None = None) -> Path:
     True
     """
     return _fetched(f"models:/{safe_name(name)}/{version}", tracking)[0].parent.parent
+
+
+def version_at(model: str, *, tracking: str | None = None) -> tuple[str, str]:
+    """Read what a user calls a registered model, and pin it to its version.
+
+    Parameters
+    ----------
+    model : str
+        A name, which means its champion, ``NAME@ALIAS`` or ``NAME/VERSION``, with or without ``models:/``.
+    tracking : str, optional
+        As in `theracast.predict.store.store_uri`.
+
+    Returns
+    -------
+    name, version : str
+        Of the registry.
+
+    Raises
+    ------
+    UsageError
+        THX-A01 when it is no such name.
+    ModelError
+        THX-R01 when there is none.
+
+    Examples
+    --------
+    >>> version_at("../../etc/passwd")
+    Traceback (most recent call last):
+    ...
+    theracast.errors.UsageError: THX-A01: not a name of a model | ...
+    """
+    said = model.removeprefix("models:/")
+    match = re.fullmatch(r"([^/@]+)(?:@(.+)|/(\d+))?", said)
+    name = safe_name(match[1] if match else said)
+    if match and match[3]:
+        return name, match[3]
+    mlflow, store = connect(tracking)
+    with reaching(store):
+        uri = f"models:/{name}@{match[2] if match and match[2] else CHAMPION}"
+        return name, _version(mlflow.MlflowClient(), uri, store)
 
 
 def _all(search: Any, *filters: str) -> list[Any]:
