@@ -95,6 +95,7 @@ def create_app(
     ):
         app.add_api_route(path, page, methods=["GET"], response_model=None)
     app.add_exception_handler(TheracastError, _refused)
+    app.add_exception_handler(Exception, _refused)
     app.add_exception_handler(HTTPException, _no_route)
     app.add_exception_handler(RequestValidationError, _no_route)
     return Gate(app, limits, gatekeeper or Open(), journal, metrics)

@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from theracast.errors import DataError
 from theracast.features.blocks import BLOCKS
 from theracast.features.cohort import Cohort
-from theracast.features.intake import EVENTS, SIGNATURES, split_wide
+from theracast.features.intake import EVENTS, GENES, SIGNATURES, split_wide
 from theracast.predict.serve.limits import Limits
 from theracast.predict.serve.refusals import ServiceError
 
@@ -20,6 +21,8 @@ from theracast.predict.serve.refusals import ServiceError
 ID = r"[A-Za-z0-9._-]{1,64}"
 #: Tables that some block reads; another name is a mistake that would go unseen.
 TABLES = frozenset({t for b in BLOCKS.values() for t in b.spec.tables} | {SIGNATURES})
+#: Tables of numbers only, and many of them.
+_NUMERIC = tuple(f"{t}:" for t in (*GENES, SIGNATURES))
 #: Names of columns that may stand in a message: they are ours.
 OURS = frozenset(
     {c.name for b in BLOCKS.values() for c in b.spec.inputs} | TABLES | {"patient_id", "response", "cohort"}
@@ -98,9 +101,8 @@ class Asked:
         found = {*map(str, self.wide.index), *(names - OURS), *self.therapies, *self.units.values()}
         found |= {t for ts in self.tried.values() for t in ts}
         for table in (self.wide, *self.events.values()):
-            for column in table:
-                if not pd.api.types.is_numeric_dtype(table[column]):
-                    found |= {str(v) for v in table[column].dropna().unique()}
+            for cells in table.select_dtypes(exclude="number").to_dict("list").values():
+                found |= {v for v in cells if isinstance(v, str)}
         return {text for text in found if text not in OURS}
 
 
@@ -155,7 +157,7 @@ def read_patients(payload: Any, limits: Limits) -> Asked:
         if "tried" in patient:
             tried.setdefault(ids[-1], []).extend(_texts(patient["tried"], f"patient {row}: tried", limits))
     order = list(dict.fromkeys(c for patient in cells for c in patient))
-    wide = pd.DataFrame({c: _column([p.get(c) for p in cells]) for c in order})
+    wide = pd.DataFrame({c: _column([p.get(c) for p in cells], c.startswith(_NUMERIC)) for c in order})
     units = payload.get("units", {})
     if not isinstance(units, dict) or not all(isinstance(u, str) and len(u) <= limits.text for u in units.values()):
         raise _layout("units", 'an object such as {"expression": "TPM"}')
@@ -205,7 +207,9 @@ def wide_patients(table: pd.DataFrame, limits: Limits) -> Asked:
     ids = [_id(i, row) for row, i in enumerate(table["patient_id"], start=1)]
     for name in table.columns.drop("patient_id"):
         _place(str(name), 0)
-    return Asked(table.drop(columns="patient_id").set_axis(pd.Index(ids, name="patient_id", dtype=object)))
+    # each column lies by itself after reading; thousands of genes want one block
+    table = table.drop(columns="patient_id").copy()
+    return Asked(table.set_axis(pd.Index(ids, name="patient_id", dtype=object)))
 
 
 def _cells(patient: Mapping[str, Any], row: int, limits: Limits) -> Iterator[tuple[str, Any]]:
@@ -235,12 +239,14 @@ def _table(lines: list[dict[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame({c: _column([line.get(c) for line in lines]) for c in order})
 
 
-def _column(values: list[Any]) -> pd.Series:
+def _column(values: list[Any], measured: bool = False) -> Any:
     """Numbers stay numbers to the last bit, and whole ones whole, whoever else is in the request."""
     kinds = {type(v) for v in values if v is not None}
-    if kinds == {int}:
-        return pd.Series(values, dtype="Int64" if None in values else "int64")
-    return pd.Series(values, dtype="float64" if kinds and kinds <= {int, float} else object)
+    if kinds == {int} and not measured:
+        return pd.array(values, dtype="Int64") if None in values else np.array(values, dtype=np.int64)
+    if kinds and kinds <= {int, float}:
+        return np.array(values, dtype=np.float64)
+    return np.array([*values, None], dtype=object)[:-1]
 
 
 def _id(value: Any, row: int) -> str:

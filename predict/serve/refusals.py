@@ -97,8 +97,8 @@ def told(error: Exception, secrets: Collection[str] = ()) -> dict[str, Any]:
             fix="Tell the operator the X-Request-ID of this answer.",
         )
     hide = hiding(secrets)
-    where = "; ".join(filter(None, [error.where, f"got {error.got}" if error.got else ""]))
-    parts = {"what": error.what, "where": where, "wanted": error.wanted, "do": error.fix}
+    # what was got is left out: of one patient a range is a value
+    parts = {"what": error.what, "where": error.where, "wanted": error.wanted, "do": error.fix}
     return {"error": {"code": error.code or "THX-A00", **{k: hide(v) for k, v in parts.items()}}}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 from collections.abc import Awaitable, Callable
@@ -142,8 +143,8 @@ class Service:
             return page.encode(), _HTML, account
 
         async def _make() -> Answer:
-            asked = await asked_of(body, request.headers, self._limits)
-            return await self._work(lambda: asked, _write, current)
+            # a form is taken apart by a coroutine; it runs in the thread, for a large file would hold up the others
+            return await self._work(lambda: asyncio.run(asked_of(body, request.headers, self._limits)), _write, current)
 
         browser = wants_page(request.headers.get("accept", ""))
         try:

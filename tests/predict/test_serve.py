@@ -70,7 +70,7 @@ def test_a09_a_patient_alone_and_in_company_gets_one_answer(client, wide):
 
 
 def test_a09_the_page_and_a_csv_say_the_same(client, wide):
-    row = wide.iloc[[3]].astype({c: "float64" for c in wide.columns[wide.dtypes == "float32"]}).round(4)
+    row = wide.iloc[[3]].astype(dict.fromkeys(wide.columns[wide.dtypes == "float32"], "float64")).round(4)
     (line,) = client.post("/predict", {"patients": as_patients(row)}).json()["predictions"]
     page = client.post("/report", content=row.to_csv(), headers={"content-type": "text/csv"})
     assert page.status_code == 200
