@@ -7,7 +7,7 @@ other tools) and ``manifest.json`` (their digests).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,8 @@ _MOST = {_MODEL: 128_000_000, _GOLDEN: 16_000_000, _SCHEMA: 16_000_000}
 FORMAT = 3
 #: Of a choice between therapies.
 SELECTION = "selection 1"
+#: Parameters of blocks that may be the path of a file; what was read of it is kept under the name with an underscore.
+_PATHS = ("sets", "signature", "scores")
 _OTHER = {
     SELECTION: "It chooses between therapies: use 'theracast rank'.",
     FORMAT: "It predicts response: use 'theracast score' or 'theracast report'.",
@@ -290,12 +292,13 @@ def _loaded(
     contents = unsealed(folder, _MOST)
     state, golden = _of_format(contents[_MODEL], (kind,)), contents.get(_GOLDEN)
     try:
+        _refuse_paths(state)
         model = rebuild(state)
         note = replay(model, golden) if golden is not None else "no golden rows were kept with it: nothing was replayed"
         about = {**state["about"], **({NOTE: note} if note else {}), "digest": digest(state)}
-    except ModelError:
-        raise
     except Exception as error:  # whatever numbers of a stranger do to code that was made for ours
+        if isinstance(error, ModelError) and error.code:
+            raise
         raise ModelError(
             "the model is not one that theracast writes",
             code="THX-R06",
@@ -304,6 +307,29 @@ def _loaded(
             fix="Train again, or fetch the model from its registry anew.",
         ) from None
     return model, about
+
+
+def _refuse_paths(state: Mapping[str, Any]) -> None:
+    """Refuse blocks that would read a file here which the artifact names: fitted ones hold what they read."""
+    for block in _blocks(state):
+        params, fitted = block["params"], block["fitted"]
+        asked = [params[p] for p in _PATHS if p in params and f"{p}_" not in fitted]
+        asked += [fitted[f"{p}_"] for p in _PATHS if f"{p}_" in fitted]
+        texts = [t for a in asked for t in (a if isinstance(a, list) else [a]) if isinstance(t, str)]
+        if any("/" in t or "\\" in t or "." in t for t in texts):  # the shipped ones have plain names
+            raise ModelError(
+                "a block of the model names a file to be read here",
+                code="THX-R09",
+                where=_MODEL,
+                wanted="blocks that hold what they learned",
+                fix="Train again, or fetch the model from its registry anew.",
+            )
+
+
+def _blocks(state: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    yield from state.get("blocks", ())
+    for study in state.get("learned", {}).get("studies", {}).values():
+        yield from study["blocks"]
 
 
 def _response_model(state: dict[str, Any]) -> ResponseModel:

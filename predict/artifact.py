@@ -127,6 +127,8 @@ def read_back(mlflow: ModuleType, info: Any, written: Mapping[str, str], require
 def _says_what_was_logged(mlflow: ModuleType, there: Path, info: Any) -> bool:
     """Compare MLflow's own description, which is written in memory and nowhere here."""
     try:
+        if not (there / "MLmodel").read_text().endswith("\n"):
+            return False
         found = mlflow.models.Model.load(str(there)).get_model_info()
     except Exception:  # a file cut anywhere may fail in any way
         return False

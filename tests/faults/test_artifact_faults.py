@@ -1,0 +1,545 @@
+"""R05, R07, R08, R09: artifacts made to hurt. None runs, none hangs, none ends in anything but our own error."""
+
+import copy
+import gzip
+import io
+import json
+import os
+import pickle
+import random
+import shutil
+import time
+import zipfile
+
+import joblib
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from theracast.errors import ModelError
+from theracast.features.datasets import load_cohort
+from theracast.models.base import ResponseModel
+from theracast.models.experts import EXPERTS
+from theracast.models.storage import load_model, load_selection, save_model
+from theracast.predict.registry import load_any, load_predictor
+from theracast.provenance import sha256_file
+
+#: Seconds that any refusal may take: a tenth of it on an idle machine.
+PATIENCE = 20.0
+CONTENTS = ("model.json", "golden.json", "schema.json")
+
+
+class Bomb:
+    """Unpickled, it leaves a file."""
+
+    def __init__(self, canary):
+        self.canary = canary
+
+    def __reduce__(self):
+        return (os.mkdir, (str(self.canary),))
+
+
+@pytest.fixture(scope="module")
+def originals(tmp_path_factory):
+    """A sound folder of either learner."""
+    made = {}
+    for learner in EXPERTS:
+        made[learner] = tmp_path_factory.mktemp(learner)
+        save_model(ResponseModel("melanoma_ici", learner=learner).fit(load_cohort("liu2019_mel")), made[learner])
+    return made
+
+
+@pytest.fixture
+def folder(originals, tmp_path):
+    return shutil.copytree(originals["logistic"], tmp_path / "model")
+
+
+@pytest.fixture
+def canary(tmp_path):
+    """Must not be there in the end."""
+    place = tmp_path / "canary"
+    yield place
+    assert not place.exists(), "code of the artifact was run"
+
+
+def signed(folder):
+    """Write the manifest anew: a stranger can."""
+    names = [f.name for f in folder.iterdir() if f.name != "manifest.json"]
+    (folder / "manifest.json").write_text(json.dumps({n: sha256_file(folder / n) for n in names}))
+    return folder
+
+
+def refused(folder, code="THX-R0[5-9]", load=load_model):
+    begin = time.monotonic()
+    with pytest.raises(ModelError, match=code) as caught:
+        load(folder)
+    assert time.monotonic() - begin < PATIENCE
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None
+    assert len(str(caught.value)) < 2000
+    return str(caught.value)
+
+
+# ---------------------------------------------------------------- R05: changed bytes
+
+
+@pytest.mark.parametrize("file", [*CONTENTS, "manifest.json"])
+def test_R05_one_flipped_bit_anywhere_is_refused(folder, file):
+    """200 positions of each file; in the manifest a flip may hit a blank between two words, which says the same."""
+    content, rng = (folder / file).read_bytes(), random.Random(20260)
+    for at in {0, len(content) - 1, *(rng.randrange(len(content)) for _ in range(200))}:
+        flipped = bytearray(content)
+        flipped[at] ^= 1 << rng.randrange(8)
+        (folder / file).write_bytes(flipped)
+        if file == "manifest.json" and content[at : at + 1].isspace() and chr(flipped[at]).isspace():
+            continue
+        refused(folder)
+    (folder / file).write_bytes(content)
+    load_model(folder)
+
+
+@pytest.mark.parametrize("learner", EXPERTS)
+def test_R05_cut_at_every_4_kb_is_refused(originals, tmp_path, learner):
+    folder = shutil.copytree(originals[learner], tmp_path / "cut")
+    for file in (*CONTENTS, "manifest.json"):
+        content = (folder / file).read_bytes()
+        for end in [*range(0, len(content), 4096), len(content) - 1]:
+            (folder / file).write_bytes(content[:end])
+            refused(folder, "THX-R05")
+        (folder / file).write_bytes(content)
+    load_model(folder)
+
+
+def test_R05_cut_and_signed_is_no_sound_json(folder):
+    for file in CONTENTS:
+        content = (folder / file).read_bytes()
+        for end in [*range(0, len(content), 4096), len(content) - 1]:
+            (folder / file).write_bytes(content[:end])
+            refused(signed(folder), "THX-R08")
+        (folder / file).write_bytes(content)
+
+
+def test_R05_files_of_two_models_are_not_one(originals, folder):
+    shutil.copy(originals["xgboost"] / "model.json", folder / "model.json")
+    refused(folder, "THX-R05")
+    assert "does not say again" in refused(signed(folder), "THX-R06")
+
+
+# ---------------------------------------------------------------- R07: things that run when they are read
+
+
+def pickled(canary):
+    return pickle.dumps(Bomb(canary))
+
+
+def joblibbed(canary):
+    buffer = io.BytesIO()
+    joblib.dump({"model": Bomb(canary), "array": np.zeros(3)}, buffer)
+    return buffer.getvalue()
+
+
+def numpied(canary):
+    buffer = io.BytesIO()
+    np.save(buffer, np.array([Bomb(canary)], dtype=object), allow_pickle=True)
+    return buffer.getvalue()
+
+
+def skopsed(canary):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("schema.json", '{"__class__": "mkdir", "__module__": "os", "__loader__": "ReduceNode"}')
+        archive.writestr("../../canary", "slipped")
+        archive.writestr(str(canary), "slipped")
+    return buffer.getvalue()
+
+
+def zip_bomb(_canary):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("model.json", b" " * 50_000_000)
+    return buffer.getvalue()
+
+
+def gzip_bomb(_canary):
+    return gzip.compress(b" " * 50_000_000)
+
+
+def yaml_tag(canary):
+    return f"!!python/object/apply:os.mkdir ['{canary}']\n".encode()
+
+
+def yaml_bomb(_canary):
+    return b"a: &a [x,x]\n" + b"".join(b"%c: &%c [*%c,*%c]\n" % (c + 1, c + 1, c, c) for c in range(97, 121))
+
+
+PAYLOADS = [pickled, joblibbed, numpied, skopsed, zip_bomb, gzip_bomb, yaml_tag, yaml_bomb]
+
+
+@pytest.mark.parametrize("payload", PAYLOADS, ids=lambda f: f.__name__)
+@pytest.mark.parametrize("file", [*CONTENTS, "manifest.json"])
+def test_R07_whatever_is_called_json_is_read_as_json(folder, canary, payload, file):
+    content = payload(canary)
+    (folder / file).write_bytes(content)
+    if file == "manifest.json":
+        assert "no model here" in refused(folder, "THX-R05")
+    else:
+        refused(folder, "THX-R05")
+        assert "not sound JSON" in refused(signed(folder), "THX-R08")
+
+
+@pytest.mark.parametrize("name", ["model.pkl", "model.skops", "python_model.pkl", "sitecustomize.py", "model.json.gz"])
+@pytest.mark.parametrize("payload", [pickled, joblibbed], ids=lambda f: f.__name__)
+def test_R07_a_file_beside_the_model_is_refused_unread(folder, canary, payload, name):
+    (folder / name).write_bytes(payload(canary))
+    assert "does not name" in refused(folder, "THX-R09")
+    assert "no part of a model" in refused(signed(folder), "THX-R09")
+
+
+@pytest.mark.parametrize("alone", ["model.pkl", "model.skops"])
+def test_R07_a_folder_with_a_pickle_alone_is_no_model(tmp_path, canary, alone):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / alone).write_bytes(pickled(canary))
+    assert "no model here" in refused(tmp_path / "model", "THX-R05")
+    assert "no model here" in refused(tmp_path / "model", "THX-R05", load_selection)
+
+
+# ---------------------------------------------------------------- R07, R08: MLflow's own files
+
+
+@pytest.fixture
+def artifact(folder, tmp_path):
+    """What MLflow keeps around a model: it is never opened by us."""
+    place = tmp_path / "artifact"
+    shutil.copytree(folder, place / "artifacts" / "model")
+    (place / "MLmodel").write_text("flavors: {python_function: {loader_module: mlflow.pyfunc.model}}\n")
+    return place
+
+
+def loader_module(place, canary):
+    (place / "evil.py").write_text(f"import os\nos.mkdir({str(canary)!r})\n")
+    (place / "MLmodel").write_text("flavors: {python_function: {loader_module: evil, code: '.', data: evil.py}}\n")
+
+
+def other_script(place, canary):
+    (place / "pyfunc.py").write_text(f"import os\nos.mkdir({str(canary)!r})\n")
+    (place / "MLmodel").write_text(
+        "flavors: {python_function: {loader_module: mlflow.pyfunc.model, model_code_path: pyfunc.py}}\n"
+    )
+
+
+def code_paths(place, canary):
+    (place / "code" / "theracast").mkdir(parents=True)
+    (place / "code" / "theracast" / "__init__.py").write_text(f"import os\nos.mkdir({str(canary)!r})\n")
+    (place / "MLmodel").write_text("flavors: {python_function: {loader_module: mlflow.pyfunc.model, code: code}}\n")
+
+
+def python_model(place, canary):
+    (place / "python_model.pkl").write_bytes(pickled(canary))
+    (place / "MLmodel").write_text(
+        "flavors: {python_function: {loader_module: mlflow.pyfunc.model, python_model: python_model.pkl}}\n"
+    )
+
+
+def mlmodel_tag(place, canary):
+    (place / "MLmodel").write_bytes(yaml_tag(canary))
+
+
+def mlmodel_bomb(place, canary):
+    (place / "MLmodel").write_bytes(yaml_bomb(canary))
+
+
+def requirements(place, canary):
+    (place / "requirements.txt").write_text(f"evil @ file://{place}/evil\n-e .\n")
+    (place / "setup.py").write_text(f"import os\nos.mkdir({str(canary)!r})\n")
+
+
+AROUND = [loader_module, other_script, code_paths, python_model, mlmodel_tag, mlmodel_bomb, requirements]
+
+
+@pytest.mark.parametrize("trap", AROUND, ids=lambda f: f.__name__)
+def test_R08_what_lies_around_the_model_is_neither_read_nor_run(artifact, canary, trap):
+    """We read artifacts/model and nothing else: the model is what it was, whatever MLflow was told to run."""
+    truth = load_predictor(str(artifact)).digest
+    trap(artifact, canary)
+    begin = time.monotonic()
+    for load in (load_predictor, load_any):
+        assert load(str(artifact)).digest == truth
+    assert time.monotonic() - begin < PATIENCE
+
+
+@pytest.fixture(scope="module")
+def registry(originals, tmp_path_factory):
+    """A store with a version whose artifact is what a stranger uploaded."""
+    from theracast.predict.store import connect
+
+    place = tmp_path_factory.mktemp("registry")
+    mlflow, _ = connect(f"sqlite:///{place / 'mlflow.db'}", create=True)
+    client = mlflow.MlflowClient()
+    experiment = mlflow.create_experiment("strangers", artifact_location=(place / "runs").as_uri())
+    client.create_registered_model("strange")
+    return client, experiment, f"sqlite:///{place / 'mlflow.db'}"
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:mlflow.*", "ignore::ResourceWarning")
+@pytest.mark.parametrize("trap", AROUND, ids=lambda f: f.__name__)
+def test_R08_a_registered_version_never_runs_mlflows_loader(registry, artifact, canary, trap):
+    client, experiment, store = registry
+    truth = load_predictor(str(artifact)).digest
+    trap(artifact, canary)
+    run = client.create_run(experiment)
+    client.log_artifacts(run.info.run_id, str(artifact), "model")
+    version = client.create_model_version("strange", f"runs:/{run.info.run_id}/model", run.info.run_id)
+    assert load_predictor(f"models:/strange/{version.version}", tracking=store).digest == truth
+
+
+# ---------------------------------------------------------------- R08: JSON that is too much
+
+
+def deep(_state):
+    return b"[" * 100_000 + b"]" * 100_000
+
+
+def deep_objects(_state):
+    return b'{"a":' * 100_000 + b"1" + b"}" * 100_000
+
+
+def many_digits(_state):
+    return b'{"format": ' + b"9" * 10_000_000 + b"}"
+
+
+def twice(state):
+    first = next(iter(state))
+    return json.dumps(state).encode()[:-1] + f", {json.dumps({first: state[first]})[1:]}".encode()
+
+
+def not_utf8(_state):
+    return b'{"format": "\xff\xfe"}'
+
+
+def utf16(state):
+    return json.dumps(state).encode("utf-16")
+
+
+def nothing(_state):
+    return b""
+
+
+def comment(state):
+    return b"// a model\n" + json.dumps(state).encode()
+
+
+def two_values(state):
+    return json.dumps(state).encode() * 2
+
+
+TEXTS = [deep, deep_objects, many_digits, twice, not_utf8, utf16, nothing, comment, two_values]
+
+
+@pytest.mark.parametrize("text", TEXTS, ids=lambda f: f.__name__)
+@pytest.mark.parametrize("file", ["model.json", "golden.json"])
+def test_R08_json_that_nests_swells_or_repeats_is_refused(folder, text, file):
+    (folder / file).write_bytes(text(json.loads((folder / file).read_text())))
+    assert "not sound JSON" in refused(signed(folder), "THX-R08")
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "-1e999", "1e308", "1e-999", "9" * 4000])
+def test_R08_numbers_that_are_none_do_not_pass(folder, number):
+    """Python's JSON reads them; no golden row comes out the same with one in the place of a weight."""
+    state = json.loads((folder / "model.json").read_text())
+    for combiner in state["fusion"]["combiners"]:
+        combiner["fit"]["intercept"] = "HERE"
+    (folder / "model.json").write_text(json.dumps(state).replace('"HERE"', number))
+    if number == "1e-999":  # zero
+        state["fusion"]["combiners"][0]["fit"]["intercept"] = 0.0
+    refused(signed(folder), "THX-R06")
+
+
+def test_R08_ten_gigabytes_are_not_read(folder):
+    for file in (*CONTENTS, "manifest.json"):
+        content = (folder / file).read_bytes()
+        with (folder / file).open("r+b") as handle:
+            handle.truncate(10_000_000_000)  # of holes: it takes no room
+        assert "too large" in refused(folder, "THX-R08")
+        (folder / file).write_bytes(content)
+
+
+def test_R08_a_manifest_of_a_million_names_is_refused(folder):
+    (folder / "manifest.json").write_text(json.dumps({f"{k}.json": "0" * 64 for k in range(1_000_000)}))
+    assert "too large" in refused(folder, "THX-R08")
+
+
+# ---------------------------------------------------------------- R09: paths
+
+PATHS = [
+    "../../etc/passwd",
+    "/etc/passwd",
+    "..\\..\\x",
+    "C:\\x",
+    "\\\\host\\share\\x",
+    "file:///etc/passwd",
+    "%2e%2e/x",
+    "a/../../x",
+    ".",
+    "..",
+    "",
+    "\x00",
+    "\x1b[31mred",
+    "x" * 300,
+    "model.json/",
+    "./model.json",
+    "MODEL.JSON",
+]
+
+
+@pytest.mark.parametrize("name", PATHS)
+def test_R09_a_manifest_that_names_another_place_is_refused(folder, name):
+    kept = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps({name: "0" * 64} | kept))
+    said = refused(folder, "THX-R09")
+    assert "no part of a model" in said
+    assert "\x1b" not in said
+
+
+@pytest.mark.parametrize("file", [*CONTENTS, "manifest.json"])
+@pytest.mark.parametrize("kind", ["link", "dangling", "fifo", "folder", "hard loop"])
+def test_R09_what_is_no_plain_file_is_refused(folder, tmp_path, file, kind):
+    place, aside = folder / file, tmp_path / "aside.json"
+    shutil.move(place, aside)
+    if kind == "link":
+        place.symlink_to(aside)  # of the very bytes that the manifest names
+    elif kind == "dangling":
+        place.symlink_to(tmp_path / "nowhere")
+    elif kind == "fifo":
+        os.mkfifo(place)
+    elif kind == "folder":
+        place.mkdir()
+    else:
+        place.symlink_to(place)
+    assert "not a plain file" in refused(folder, "THX-R09")
+
+
+def test_R09_a_file_swapped_for_a_link_after_the_look_is_not_followed(folder, tmp_path, monkeypatch):
+    secret = tmp_path / "secret.json"
+    shutil.copy(folder / "model.json", secret)
+    inner = os.open
+
+    def swapped(place, *args, **kwargs):
+        if str(place).endswith("model.json"):
+            place.unlink()
+            place.symlink_to(secret)
+        return inner(place, *args, **kwargs)
+
+    monkeypatch.setattr(os, "open", swapped)
+    refused(folder, "THX-R05")
+
+
+FILES = [("gene_sets", "sets"), ("deconvolution", "signature"), ("polygenic", "scores")]
+
+
+@pytest.mark.parametrize(("block", "param"), FILES)
+@pytest.mark.parametrize("file", ["/etc/passwd", "secret.gmt", "..\\secret", "/dev/zero"])
+@pytest.mark.parametrize("fitted", [False, True])
+def test_R09_a_block_may_not_name_a_file_of_ours(folder, monkeypatch, block, param, file, fitted):
+    """As parameter of an unfitted block, or in the place of what was learned."""
+    monkeypatch.chdir(folder.parent)
+    (folder.parent / "secret.gmt").write_text("a\tb\tc\n")
+    state = json.loads((folder / "model.json").read_text())
+    named = [file] if param == "scores" else file
+    kept = {f"{param}_": named} if fitted else {}
+    state["blocks"].append({"name": block, "params": {param: named}, "fitted": kept})
+    (folder / "model.json").write_text(json.dumps(state))
+    assert "names a file" in refused(signed(folder), "THX-R09")
+    state["blocks"][-1]["params"] = {param: "immune"} if param == "sets" else {}
+    state["blocks"][-1]["fitted"] = {}
+    (folder / "model.json").write_text(json.dumps(state))
+    assert "names a file" not in refused(signed(folder), "THX-R06")  # another block, other answers
+
+
+# ---------------------------------------------------------------- wrong types everywhere
+
+_ODD = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(10**30), 10**30),
+    st.floats(allow_nan=True, allow_infinity=True),
+    st.text(max_size=8),
+    st.lists(st.integers(-9, 9), max_size=3),
+    st.dictionaries(st.text(max_size=3), st.integers(-9, 9), max_size=2),
+    st.sampled_from(
+        ["__class__", "os.system", "melanoma_ici", "xgboost", "clinical", "/etc/passwd", 2**31, -1, [[]], [None]]
+    ),
+)
+
+
+def spots(value, path=()):
+    """Every place of a state, long lists of numbers by their first."""
+    yield path
+    if isinstance(value, dict):
+        for key in value:
+            yield from spots(value[key], (*path, key))
+    elif isinstance(value, list):
+        for k in range(min(len(value), 3)):
+            yield from spots(value[k], (*path, k))
+
+
+def put(state, path, odd, how):
+    changed = copy.deepcopy(state)
+    if not path:
+        return odd
+    inside = changed
+    for step in path[:-1]:
+        inside = inside[step]
+    if how == "replace":
+        inside[path[-1]] = odd
+    elif how == "remove":
+        del inside[path[-1]]
+    elif isinstance(inside, dict):
+        inside[str(odd)] = inside.pop(path[-1])
+    else:
+        inside.insert(path[-1], odd)
+    return changed
+
+
+def hold(folder, file, changed):
+    """Either our error, or a model that says of its golden rows what it said."""
+    (folder / file).write_text(json.dumps(changed))
+    begin, code = time.monotonic(), "THX-R0"
+    try:
+        load_model(signed(folder))
+    except ModelError as error:
+        code = error.code
+    assert code.startswith("THX-R0")
+    assert time.monotonic() - begin < PATIENCE
+
+
+def fuzzed(examples):
+    return settings(
+        max_examples=examples,
+        deadline=None,
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    )
+
+
+@pytest.mark.parametrize("file", ["model.json", "golden.json"])
+@fuzzed(50)
+@given(data=st.data())
+def test_R08_any_other_type_anywhere_is_our_error_or_harmless(originals, folder, file, data):
+    original = json.loads((originals["logistic"] / file).read_text())
+    path = data.draw(st.sampled_from(list(spots(original))))
+    how = data.draw(st.sampled_from(["replace", "remove", "rename"]))
+    hold(folder, file, put(original, path, data.draw(_ODD), how))
+    (folder / file).write_text(json.dumps(original))
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("learner", EXPERTS)
+@pytest.mark.parametrize("file", ["model.json", "golden.json"])
+@fuzzed(1000)
+@given(data=st.data())
+def test_R08_any_other_type_anywhere_often(originals, folder, learner, file, data):
+    for name in CONTENTS:
+        shutil.copy(originals[learner] / name, folder / name)
+    original = json.loads((folder / file).read_text())
+    path = data.draw(st.sampled_from(list(spots(original))))
+    how = data.draw(st.sampled_from(["replace", "remove", "rename"]))
+    hold(folder, file, put(original, path, data.draw(_ODD), how))
