@@ -13,6 +13,8 @@ from theracast.models.logistic import Logistic, fit_logistic
 
 #: Pull of the weights towards a plain average, and of a tumour type's towards the common ones, in units of patients.
 _PULL, _TIE = 5.0, 20.0
+#: Up to this many blocks a set of them is one small number.
+_BITS = 16
 
 
 @dataclass(frozen=True)
@@ -239,10 +241,18 @@ def patterns(known: pd.DataFrame) -> list[tuple[tuple[str, ...], np.ndarray]]:
     >>> [(b, rows.tolist()) for b, rows in patterns(pd.DataFrame({"a": [True, False]}))]
     [((), [1]), (('a',), [0])]
     """
-    kinds, which = np.unique(known.to_numpy(dtype=bool), axis=0, return_inverse=True)
-    which = which.reshape(-1)
+    mask = known.to_numpy(dtype=bool)
     names = np.array(known.columns, dtype=object)
-    return [(tuple(names[kind]), np.flatnonzero(which == k)) for k, kind in enumerate(kinds)]
+    if mask.shape[1] > _BITS:
+        kinds, which = np.unique(mask, axis=0, return_inverse=True)
+        return [(tuple(names[kind]), np.flatnonzero(which.reshape(-1) == k)) for k, kind in enumerate(kinds)]
+    # a set of blocks as one number sorts as its row would, and is counted instead of sorted
+    places = 1 << np.arange(mask.shape[1], dtype=np.int64)[::-1]
+    codes = mask @ places
+    return [
+        (tuple(names[(code & places) > 0]), np.flatnonzero(codes == code))
+        for code in np.flatnonzero(np.bincount(codes, minlength=1 if len(codes) else 0))
+    ]
 
 
 def recentred(

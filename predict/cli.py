@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,23 +15,14 @@ from theracast.errors import TheracastError, UsageError
 from theracast.predict.cli_datasets import app as datasets
 from theracast.predict.cli_features import blocks, build, check
 from theracast.predict.cli_rank import rank
+from theracast.predict.cli_score import Labelled, Model, Rate, Tracking, score, tell_site
 from theracast.predict.cli_serve import serve
 from theracast.predict.console import CohortArgument, Units, cohort_named, err, out, require_cohorts, show, steps
 
 if TYPE_CHECKING:
     from theracast.features.cohort import Cohort
-    from theracast.models.recalibration import Recalibration
     from theracast.models.selection_train import SelectionExperiment
     from theracast.models.validate import Validation
-
-
-def _a_rate(rate: float | None) -> float | None:
-    """Refuse an impossible rate before anything is read."""
-    if rate is not None and not 0 < rate < 1:
-        raise UsageError(
-            "a response rate lies between 0 and 1", where="--response-rate", got=f"{rate:g}", wanted="0.3 for 30%"
-        )
-    return rate
 
 
 app = typer.Typer(
@@ -50,32 +40,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-Tracking = Annotated[
-    str | None,
-    typer.Option(
-        "--tracking-uri", envvar="MLFLOW_TRACKING_URI", help="MLflow store; mlflow.db here or above by default."
-    ),
-]
-Rate = Annotated[
-    float | None,
-    typer.Option(
-        "--response-rate",
-        metavar="RATE",
-        callback=_a_rate,
-        help="Response rate of the site, such as 0.3; that of the training studies is assumed otherwise.",
-    ),
-]
-Labelled = Annotated[
-    str | None,
-    typer.Option(
-        "--recalibrate",
-        metavar="COHORT",
-        help="Patients of the same site with column response (R or NR), however few, picked without regard to it.",
-    ),
-]
-Model = Annotated[
-    str, typer.Argument(metavar="MODEL", help="models:/NAME@ALIAS, models:/NAME/VERSION, runs:/..., or a folder.")
-]
 
 
 @app.command()
@@ -156,44 +120,7 @@ def train(
     out.print(f"registered {uri} (version {version})")
 
 
-@app.command()
-def score(
-    model: Model,
-    cohort: CohortArgument,
-    output: Annotated[Path, typer.Option("-o", "--output", help="Parquet file for the scores.")],
-    strict: Annotated[bool, typer.Option(help="Stop at the first refused row.")] = False,
-    rate: Rate = None,
-    labelled: Labelled = None,
-    unit: Units = None,
-    tracking: Tracking = None,
-) -> None:
-    """Score every patient of a cohort; every row read is scored, abstained or rejected.
-
-    What is known of the site moves probabilities and intervals, in the
-    open: each patient's notes say so. Ranks and decisions stay.
-
-    \b
-      theracast score MODEL COHORT -o scores.parquet --response-rate 0.3
-      theracast score MODEL COHORT -o scores.parquet --recalibrate LABELLED
-    """  # noqa: D301 # \b is how click keeps lines apart
-    from theracast.predict.batch import write_scores
-    from theracast.predict.registry import load_predictor
-
-    with steps() as step:
-        tables, known = _read(step, cohort, rate, labelled, unit)
-        step("load the model")
-        predictor = load_predictor(model, tracking=tracking)
-        step("fit the model to the site")
-        site = predictor.site(tables, rate=rate, labelled=known)
-        step(f"score {len(tables)} patients")
-        scores = predictor.score(tables, strict=strict, site=site)
-        account = write_scores(scores, output)
-    _tell_site(site)
-    for reason, n in scores.table.reason[scores.table.decision == "abstain"].value_counts().head(5).items():
-        out.print(f"  abstained {n}: {escape(str(reason))}", highlight=False)
-    for code, n in scores.rejects.code.value_counts().items():
-        out.print(f"  rejected {n}: {code}, see {escape(str(output.with_suffix('.rejects.parquet')))}", highlight=False)
-    out.print(json.dumps({**account, "output": str(output)}), highlight=False, soft_wrap=True)
+app.command()(score)
 
 
 @app.command()
@@ -242,7 +169,7 @@ def report(
             page = cohort_page(scores, spec, about) if patient is None else patient_page(scores, patient, spec, about)
         step("write the page")
         write_page(page, output)
-    _tell_site(site)
+    tell_site(site)
     out.print(str(output), highlight=False, soft_wrap=True)
 
 
@@ -278,12 +205,6 @@ def _read(
         raise UsageError("--response-rate and --recalibrate exclude each other", fix="Labels tell the rate too.")
     step("read the cohort")
     return cohort_named(cohort, unit), cohort_named(labelled, unit) if labelled is not None else None
-
-
-def _tell_site(site: Recalibration) -> None:
-    if site.note:
-        line = f"log-odds x {site.slope:.2f} {site.intercept:+.2f}"
-        out.print(f"  site: {escape(site.note)} ({line})", highlight=False, soft_wrap=True)
 
 
 def _show_validation(validation: Validation) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Self
@@ -24,6 +24,27 @@ from theracast.models.storage import load_model
 from theracast.predict.explain import explain
 from theracast.predict.records import COLUMNS, Scores
 from theracast.predict.rows import Place, refused_rows, usable_rows
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Log-odds of the patients of a site.
+
+    Attributes
+    ----------
+    base : ndarray of float64, shape (n_patients,)
+        Before anything is read of the patient but the tumour type and the blocks that are known.
+    margin : ndarray of float64, shape (n_patients,)
+        By the model.
+
+    Examples
+    --------
+    >>> Standing(np.zeros(1), np.ones(1)).margin.tolist()
+    [1.0]
+    """
+
+    base: np.ndarray
+    margin: np.ndarray
 
 
 class Predictor:
@@ -218,15 +239,59 @@ class Predictor:
             return self._from_labels(as_cohort(labelled))
         if rate is None:
             return AS_TRAINED
-        prior = self.model.fusion_.prior
-        Recalibration.from_rate(prior, rate)  # a wrong rate is told before any patient is measured
-        if X is None:
-            return Recalibration.from_rate(prior, rate)
+        Recalibration.from_rate(self.model.fusion_.prior, rate)  # a wrong rate is told before any patient is measured
+        return self.rated(rate, self.standing(as_cohort(X)) if X is not None else None)
+
+    def standing(self, X: Cohort | pd.DataFrame) -> Standing:
+        """Say where the patients stand whom the model was made for.
+
+        Parameters
+        ----------
+        X : Cohort or wide DataFrame
+            Patients.
+
+        Returns
+        -------
+        Standing
+            Those who are refused or out of domain are not in it.
+
+        Examples
+        --------
+        >>> from theracast.features.datasets import load_cohort
+        >>> predictor = Predictor(ResponseModel("melanoma_ici").fit(load_cohort("liu2019_mel")), "0" * 64)
+        >>> predictor.standing(load_cohort("riaz2017_mel")).margin.shape
+        (51,)
+        """
         matrix, _ = self._read(as_cohort(X))
         matrix = matrix.subset(self._inside(matrix))
-        base, _ = self.model.fusion_.split(matrix)
-        assumed = float(expit(base).mean()) if len(base) else prior
-        return Recalibration.from_rate(assumed, rate, self.model.fusion_.margin(matrix))
+        return Standing(self.model.fusion_.split(matrix)[0], self.model.fusion_.margin(matrix))
+
+    def rated(self, rate: float, of: Standing | None) -> Recalibration:
+        """Move the model to a response rate.
+
+        Parameters
+        ----------
+        rate : float
+            In (0, 1).
+        of : Standing or None
+            The patients of the site, where they are known.
+
+        Returns
+        -------
+        Recalibration
+            As `site`.
+
+        Examples
+        --------
+        >>> from theracast.features.datasets import load_cohort
+        >>> predictor = Predictor(ResponseModel("melanoma_ici").fit(load_cohort("liu2019_mel")), "0" * 64)
+        >>> predictor.rated(0.2, None).slope
+        1.0
+        """
+        prior = self.model.fusion_.prior
+        if of is None:
+            return Recalibration.from_rate(prior, rate)
+        return Recalibration.from_rate(float(expit(of.base).mean()) if len(of.base) else prior, rate, of.margin)
 
     def _from_labels(self, cohort: Cohort) -> Recalibration:
         """Fit to the labelled patients whom the model can read."""

@@ -123,9 +123,10 @@ def test_S01_a_crash_at_any_write_and_a_rerun_give_the_same_bytes(predictor, wid
         return inner(self, to)
 
     sink = tmp_path / "s.parquet"
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr(Path, "replace", replace)
-        score_dataset(wide, sink, predictor, chunk_rows=CHUNK)
+        with pytest.raises(KeyboardInterrupt):
+            score_dataset(wide, sink, predictor, chunk_rows=CHUNK)
     score_dataset(wide, sink, predictor, chunk_rows=CHUNK)
     assert content(sink) == content(tmp_path / "whole.parquet")
 
@@ -134,9 +135,10 @@ def test_S01_a_crash_at_any_write_and_a_rerun_give_the_same_bytes(predictor, wid
 def test_S02_what_a_power_loss_left_half_written_is_done_again(predictor, wide, tmp_path, monkeypatch, spoil):
     score_dataset(wide, tmp_path / "whole.parquet", predictor, chunk_rows=CHUNK)
     sink = tmp_path / "s.parquet"
-    with monkeypatch.context() as patch, pytest.raises(RuntimeError):
+    with monkeypatch.context() as patch:
         broken_after(patch, 5, RuntimeError("power"))
-        score_dataset(wide, sink, predictor, chunk_rows=CHUNK)
+        with pytest.raises(RuntimeError):
+            score_dataset(wide, sink, predictor, chunk_rows=CHUNK)
     part = next((tmp_path / "s.parquet.job").glob("chunk-000003.scores"))
     whole = bytearray(part.read_bytes())
     whole[len(whole) // 2] ^= 1
@@ -164,9 +166,10 @@ def test_S03_a_full_disk_keeps_what_is_done_and_says_how_much_room_is_needed(fol
 
 def test_S03_the_chunks_before_the_disk_was_full_are_kept(predictor, wide, tmp_path, monkeypatch):
     sink = tmp_path / "s.parquet"
-    with monkeypatch.context() as patch, pytest.raises(SetupError, match=r"THX-S03.*about \d+ bytes.*4 of 12") as e:
+    with monkeypatch.context() as patch:
         broken_after(patch, 4, SetupError("the file cannot be written", code="THX-S03", got="No space left on device"))
-        score_dataset(wide, sink, predictor, chunk_rows=CHUNK)
+        with pytest.raises(SetupError, match=r"THX-S03.*about \d+ bytes.*4 of 12") as e:
+            score_dataset(wide, sink, predictor, chunk_rows=CHUNK)
     assert e.value.exit_code == 5
     rows = []
     score_dataset(wide, sink, predictor, chunk_rows=CHUNK, progress=lambda done, _: rows.append(done))
@@ -202,9 +205,10 @@ def test_S04_a_lock_that_ran_out_or_whose_owner_is_dead_holds_nobody(predictor, 
 
 def test_S05_an_input_that_changed_since_the_start_is_refused(predictor, wide, tmp_path, monkeypatch):
     sink = tmp_path / "s.parquet"
-    with monkeypatch.context() as patch, pytest.raises(RuntimeError):
+    with monkeypatch.context() as patch:
         broken_after(patch, 2, RuntimeError("power"))
-        score_dataset(wide, sink, predictor, chunk_rows=CHUNK)
+        with pytest.raises(RuntimeError):
+            score_dataset(wide, sink, predictor, chunk_rows=CHUNK)
     frame = pd.read_parquet(wide)
     frame.loc[119, "clinical:age"] += 1
     frame.to_parquet(wide)
@@ -215,9 +219,10 @@ def test_S05_an_input_that_changed_since_the_start_is_refused(predictor, wide, t
 
 def test_S05_other_settings_are_refused_and_other_chunks_are_those_of_the_start(predictor, wide, tmp_path, monkeypatch):
     sink = tmp_path / "s.parquet"
-    with monkeypatch.context() as patch, pytest.raises(RuntimeError):
+    with monkeypatch.context() as patch:
         broken_after(patch, 2, RuntimeError("power"))
-        score_dataset(wide, sink, predictor, chunk_rows=CHUNK)
+        with pytest.raises(RuntimeError):
+            score_dataset(wide, sink, predictor, chunk_rows=CHUNK)
     with pytest.raises(UsageError, match=r"THX-S05.*strict"):
         score_dataset(wide, sink, predictor, chunk_rows=CHUNK, strict=True)
     assert score_dataset(wide, sink, predictor, chunk_rows=50)["chunks"] == ROWS // CHUNK
@@ -225,9 +230,10 @@ def test_S05_other_settings_are_refused_and_other_chunks_are_those_of_the_start(
 
 def test_S06_an_alias_that_moves_changes_no_row(folder, predictor, wide, tmp_path, monkeypatch):
     sink = tmp_path / "s.parquet"
-    with monkeypatch.context() as patch, pytest.raises(RuntimeError):
+    with monkeypatch.context() as patch:
         broken_after(patch, 3, RuntimeError("power"))
-        score_dataset(wide, sink, predictor, chunk_rows=CHUNK)
+        with pytest.raises(RuntimeError):
+            score_dataset(wide, sink, predictor, chunk_rows=CHUNK)
     other = Predictor(predictor.model, "1" * 64, uri="models:/m@champion", version="4")
     with pytest.raises(ModelError, match=r"THX-S06.*got: version 4.*wanted: version 3"):
         score_dataset(wide, sink, other, chunk_rows=CHUNK)
@@ -315,8 +321,9 @@ def test_S10_a_sigterm_finishes_the_chunk_and_can_be_resumed(folder, predictor, 
 
 
 def test_no_identifier_stands_in_the_files_of_the_job_but_in_its_rows(predictor, wide, tmp_path, monkeypatch):
-    with monkeypatch.context() as patch, pytest.raises(RuntimeError):
+    with monkeypatch.context() as patch:
         broken_after(patch, 3, RuntimeError("power"))
-        score_dataset(wide, tmp_path / "s.parquet", predictor, chunk_rows=CHUNK)
+        with pytest.raises(RuntimeError):
+            score_dataset(wide, tmp_path / "s.parquet", predictor, chunk_rows=CHUNK)
     for file in (tmp_path / "s.parquet.job").glob("*.json"):
         assert "simulated-" not in file.read_text()

@@ -16,6 +16,7 @@ from theracast.features.readers import read_table
 from theracast.models.recalibration import Recalibration
 from theracast.predict.batch import score_dataset
 from theracast.predict.predictor import Predictor
+from theracast.predict.stream_site import site_of
 from theracast.predict.stream_source import open_source
 from theracast.provenance import digest_json
 
@@ -95,7 +96,7 @@ def test_a_repeat_in_another_chunk_is_linked_to_its_first_row(predictor, tmp_pat
     scores, rejects = read(tmp_path / "s.parquet")
     mine = scores[scores.patient_id == f"{SHEET}-0001"]
     assert mine.notes.str.contains("same as row 2").tolist() == [False, True, True]
-    assert mine.probability.nunique(dropna=False) == 1
+    assert len(set(mine.probability)) == 1
     assert rejects.row.tolist() == [4, 6, 9, 57, 58]
     assert rejects.code.tolist() == ["THX-D15", "THX-D17", "THX-D17", "THX-D17", "THX-D15"]
 
@@ -257,3 +258,11 @@ def test_a_wrong_call_is_refused_before_anything_is_read(predictor, tmp_path, wr
     with pytest.raises(UsageError):
         score_dataset(tmp_path / "none.parquet", tmp_path / "s.parquet", predictor, **wrong)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("size", [9, 25, 100])
+def test_the_rate_of_a_site_is_matched_to_all_its_patients(predictor, tmp_path, size):
+    path = stored(simulated(), tmp_path)
+    whole = predictor.site(read_table(path), rate=0.2)
+    assert site_of(path, predictor, 0.2, chunk_rows=size) == whole
+    assert "matched to the mean of" in whole.note

@@ -7,10 +7,12 @@ from theracast.errors import DataError, ModelError, UsageError
 from theracast.features.cohort import Cohort
 from theracast.features.datasets import load_cohort
 from theracast.models.base import ResponseModel
+from theracast.models.combiner import patterns
 from theracast.models.recalibration import Recalibration
 from theracast.models.storage import save_model
 from theracast.predict.predictor import Predictor
 from theracast.predict.records import COLUMNS, Scores
+from theracast.predict.rows import Place
 
 
 @pytest.fixture(scope="module")
@@ -304,3 +306,30 @@ def test_a_saved_predictor_gives_the_same_numbers(predictor, tmp_path):
     assert again.uri == str(tmp_path)
     cohort = load_cohort("mgh2022_mel")
     np.testing.assert_array_equal(again.score(cohort).table.probability, predictor.score(cohort).table.probability)
+
+
+@pytest.mark.parametrize("blocks", [1, 4, 16, 17])
+def test_sets_of_blocks_are_those_that_sorting_finds(blocks):
+    r = np.random.default_rng(blocks)
+    known = pd.DataFrame(r.random((300, blocks)) < 0.7, columns=[f"b{k}" for k in range(blocks)])
+    kinds, which = np.unique(known.to_numpy(), axis=0, return_inverse=True)
+    slow = [(tuple(known.columns[kind]), np.flatnonzero(which.ravel() == k)) for k, kind in enumerate(kinds)]
+    fast = patterns(known)
+    assert [b for b, _ in fast] == [b for b, _ in slow]
+    assert all((a == b).all() for (_, a), (_, b) in zip(fast, slow, strict=True))
+    assert patterns(known.iloc[:0]) == []
+
+
+def test_rows_of_a_longer_table_keep_their_numbers(predictor):
+    scores = predictor.score(wide().iloc[:4], place=Place(np.array([10, 11, 12, 13]), {10: 3, 13: 3}))
+    assert scores.positions == (10, 12, 13)
+    assert scores.rejects.row.tolist() == [12]
+    assert scores.table.notes.str.contains("same as row 4").tolist() == [True, False, True]
+    with pytest.raises(DataError, match="row 12"):
+        predictor.score(wide().iloc[:4], strict=True, place=Place(np.array([10, 11, 12, 13])))
+
+
+def test_many_refused_patients_take_no_time(predictor):
+    n = 3000
+    table = pd.DataFrame({"clinical:age": np.full(n, -1.0)}, index=[f"p{i}" for i in range(n)])
+    assert len(predictor.score(table).rejects) == n
