@@ -9,12 +9,14 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass, field
 
 import httpx
 import numpy as np
 import pandas as pd
+import uvicorn
 
 from theracast.features.cohort import Cohort
 from theracast.features.datasets import load_cohort
@@ -164,3 +166,18 @@ SMALL = Limits(
     body_seconds=0.3,
     work_seconds=5.0,
 )
+
+
+@contextlib.contextmanager
+def listening(app):
+    """The application behind a socket, in a thread of this process."""
+    server = uvicorn.Server(uvicorn.Config(app, port=free_port(), log_config=None, access_log=False, ws="none"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.02)
+    try:
+        yield f"http://127.0.0.1:{server.config.port}"
+    finally:
+        server.should_exit = True
+        thread.join(20)
