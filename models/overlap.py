@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
 from scipy.special import logit, softmax
 from sklearn.linear_model import LogisticRegression
 
+from theracast.models.positivity import Positivity
 from theracast.models.ridge import product
 from theracast.models.scaling import Scaling
 
@@ -179,6 +180,8 @@ class Overlap:
         Sorted log-odds of those who got the therapy, one array per therapy.
     reach : ndarray of float64, shape (k,)
         How near a treated patient must be to count, in log-odds.
+    positivity : Positivity
+        Edges beyond which nobody counts; none by default.
 
     Examples
     --------
@@ -190,9 +193,10 @@ class Overlap:
 
     treated: tuple[np.ndarray, ...]
     reach: np.ndarray
+    positivity: Positivity = field(default_factory=Positivity)
 
     @classmethod
-    def of(cls, propensity: np.ndarray, arm: np.ndarray) -> Self:
+    def of(cls, propensity: np.ndarray, arm: np.ndarray, X: np.ndarray | None = None) -> Self:
         """Learn from the training patients.
 
         Parameters
@@ -201,6 +205,8 @@ class Overlap:
             Of each therapy, in [0, 1].
         arm : ndarray of int, shape (n,)
             Therapy that each got.
+        X : ndarray of float64, shape (n, p), optional
+            Features, to look for edges beyond which nobody got a therapy; not given: a trial reaches everyone.
 
         Returns
         -------
@@ -217,15 +223,18 @@ class Overlap:
         treated = tuple(np.sort(odds[arm == k, k]) for k in range(odds.shape[1]))
         silverman = [_SILVERMAN * t.std() * len(t) ** -0.2 if len(t) else 0.0 for t in treated]
         least = np.maximum(_CALIPER * odds.std(axis=0), _LEAST)
-        return cls(treated, np.minimum(np.maximum(least, silverman), _MOST))
+        edges = Positivity() if X is None else Positivity.of(X, arm, len(treated))
+        return cls(treated, np.minimum(np.maximum(least, silverman), _MOST), edges)
 
-    def comparable(self, propensity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def comparable(self, propensity: np.ndarray, X: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Count the treated patients within reach of each patient, and as an effective sample size.
 
         Parameters
         ----------
         propensity : ndarray of float64, shape (n, k)
             Of each therapy, in [0, 1].
+        X : ndarray of float64, shape (n, p), optional
+            Features: beyond an edge nobody is comparable.
 
         Returns
         -------
@@ -250,6 +259,9 @@ class Overlap:
                 count[some, k] = (weight > 0).sum(axis=1)
                 square = (weight**2).sum(axis=1)
                 ess[some, k] = weight.sum(axis=1) ** 2 / np.where(square > 0, square, 1.0)
+        if X is not None:
+            beyond = self.positivity.which(X, count.shape[1]) >= 0
+            count[beyond], ess[beyond] = 0, 0.0
         return count, ess
 
     def state(self) -> dict[str, Any]:
@@ -265,7 +277,8 @@ class Overlap:
         >>> Overlap.from_state(Overlap((np.array([0.5]),), np.array([0.2])).state()).reach.tolist()
         [0.2]
         """
-        return {"treated": [t.tolist() for t in self.treated], "reach": self.reach.tolist()}
+        treated = [t.tolist() for t in self.treated]
+        return {"treated": treated, "reach": self.reach.tolist(), "edges": self.positivity.state()}
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Self:
@@ -283,10 +296,11 @@ class Overlap:
 
         Examples
         --------
-        >>> Overlap.from_state({"treated": [[0.5]], "reach": [0.2]}).treated[0].tolist()
+        >>> Overlap.from_state({"treated": [[0.5]], "reach": [0.2], "edges": []}).treated[0].tolist()
         [0.5]
         """
-        return cls(tuple(np.array(t, dtype=np.float64) for t in state["treated"]), np.array(state["reach"]))
+        treated = tuple(np.array(t, dtype=np.float64) for t in state["treated"])
+        return cls(treated, np.array(state["reach"]), Positivity.from_state(state["edges"]))
 
 
 def _log_odds(propensity: np.ndarray) -> np.ndarray:

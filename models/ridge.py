@@ -282,7 +282,7 @@ def fit_path(X: np.ndarray, y: np.ndarray, *, logistic: bool = True) -> Path:
     X : ndarray of float64, shape (n, p)
         Native units, NaN where not known; p may exceed n.
     y : ndarray of float64, shape (n,)
-        Outcome 0/1, or a pseudo-outcome.
+        Outcome 0/1, or a pseudo-outcome; if logistic, a mean beyond 0.5 / n to 1 - 0.5 / n counts as the nearer end.
     logistic : bool, default True
         Link: logistic, or linear.
 
@@ -301,13 +301,16 @@ def fit_path(X: np.ndarray, y: np.ndarray, *, logistic: bool = True) -> Path:
     scaling = Scaling.of(X)
     Z = scaling.apply(X)
     n, q = Z.shape
+    if logistic:
+        # a mean pseudo-outcome beyond 0-1 has no log-odds: the nearest that n patients can tell from 0 or 1 stands in
+        y = y + (np.clip(y.mean(), 0.5 / n, 1.0 - 0.5 / n) - y.mean())
     basis = np.linalg.svd(Z, full_matrices=False)[2].T if q > n else None
     design = np.column_stack([np.ones(n), Z if basis is None else Z @ basis])
     start = np.zeros(design.shape[1])
     start[0] = logit(np.clip(y.mean(), 1e-3, 1 - 1e-3)) if logistic else y.mean()
     dispersion = dispersion_of(y, logistic)
     strengths = max(scaling.live, 1) * dispersion * (1.0 if logistic else _LINEAR) / SPREADS
-    # a mean pseudo-outcome beyond 0-1 has no log-odds: a pull of a hundredth of a patient keeps the intercept finite
+    # a pull of a hundredth of a patient keeps the intercept where patients say little
     pull, goal = np.full(len(start), 0.01 if logistic else 0.0), np.zeros(len(start))
     goal[0] = pull[0] * start[0]
     found = np.empty((len(SPREADS), len(start)))

@@ -31,7 +31,7 @@ from theracast.registry import Registry
 
 #: Name of the standard when none is given.
 AS_TREATED = "as treated"
-_FORMAT = 1
+_FORMAT = 2
 
 
 class TherapySelector(BaseEstimator):
@@ -168,7 +168,7 @@ class TherapySelector(BaseEstimator):
 
         A therapy is ``insufficient`` when too few got it, when all of them fared alike, when the AUC interval of its
         held-out patients does not lie above .5, or when nothing is known of the patient; ``not comparable`` when too
-        few patients like this one got it; ``tried`` when it failed already.
+        few patients like this one got it, or nobody beyond a value of one feature; ``tried`` when it failed already.
 
         Parameters
         ----------
@@ -305,7 +305,7 @@ class TherapySelector(BaseEstimator):
         else:
             self.propensity_ = Propensity(read_shares(self.propensity, known))
             held_out = self.propensity_.of(X)
-        self.overlap_ = Overlap.of(self.propensity_.of(X), arm)
+        self.overlap_ = Overlap.of(self.propensity_.of(X), arm, X if self.propensity is None else None)
         rarer = [int(np.bincount(y[arm == a].astype(int), minlength=2).min()) for a in range(k)]
         enough = tuple(r >= self.folds for r in rarer)
         reference = self.therapies_.index(self.standard_) if self.standard_ else int(np.argmax(self.treated_))
@@ -318,7 +318,7 @@ class TherapySelector(BaseEstimator):
         margin, se, own = self.surface_.predict(X)
         z = normal_quantile(self.level)
         propensity = self.propensity_.of(X)
-        n_comparable, ess = self.overlap_.comparable(propensity)
+        n_comparable, ess = self.overlap_.comparable(propensity, X)
         p, lower, upper = (expit(m) for m in (margin, margin - z * se, margin + z * se))
         weights = propensity
         if self.standard_:
@@ -344,7 +344,9 @@ class TherapySelector(BaseEstimator):
         useful = (
             p if utility is None else np.column_stack([utility.of(t, p[:, k]) for k, t in enumerate(self.therapies_)])
         )
-        return {**known, "utility": useful, "n_comparable": np.where(nothing[:, None], 0, n_comparable)}
+        never = self.overlap_.positivity.reasons(X, len(self.therapies_), self.columns_)
+        count = np.where(nothing[:, None], 0, n_comparable)
+        return {**known, "utility": useful, "n_comparable": count, "never": never}
 
     def _states(
         self, columns: Mapping[str, np.ndarray], failed: Mapping[int, Sequence[str]]
@@ -365,6 +367,8 @@ class TherapySelector(BaseEstimator):
             reasons[i, k] = (
                 f"{p[i, k]:.1%} of patients like this one got it; at least {self.min_propensity:.0%} are asked"
             )
+        never = columns["never"] != ""
+        states[never], reasons[never] = NOT_COMPARABLE, columns["never"][never]
         for k, line in enumerate(self.evidence_.itertuples()):
             if line.state == INSUFFICIENT:
                 states[:, k], reasons[:, k] = INSUFFICIENT, line.reason

@@ -170,13 +170,16 @@ def test_D35_a_therapy_that_patients_like_this_one_never_got():
     learner=st.sampled_from(list(LEARNERS)),
     known=st.booleans(),
     min_ess=st.sampled_from([1.0, 10.0, 25.0]),
+    never=st.sampled_from([None, -0.6, 0.6]),
 )
-def test_D35_without_comparable_patients_there_is_never_a_rank(seed, n, k, confounding, learner, known, min_ess):
+def test_D35_without_comparable_patients_there_is_never_a_rank(seed, n, k, confounding, learner, known, min_ess, never):
     """Over random SIMULATED cohorts, patients far outside them included: counted anew here, by the definition."""
     rng = np.random.default_rng(seed)
     X = pd.DataFrame(rng.normal(size=(n, 3)), columns=list("abc")).mask(rng.random((n, 3)) < 0.1)
     e = np.exp(confounding * X["a"].fillna(0.0).to_numpy()[:, None] * np.linspace(-1, 1, k))
     arm = (rng.random((n, 1)) > (e / e.sum(axis=1, keepdims=True)).cumsum(axis=1)).sum(axis=1)
+    if never is not None:
+        arm[(np.sign(never) * X["c"] > abs(never)) & (arm == k - 1)] = 0
     arm[:k] = np.arange(k)
     y = (rng.random(n) < expit(2 * X["b"].fillna(0.0))).astype(int)
     shares = {f"t{i}": 1 / k for i in range(k)} if known else None
@@ -199,3 +202,42 @@ def test_D35_without_comparable_patients_there_is_never_a_rank(seed, n, k, confo
         assert ess == pytest.approx(line.ess)
         assert ess >= min_ess - 1e-9
         assert line.propensity >= 0.02
+        patient = new.iloc[int(line.patient_id)]
+        assert known or not any(nobody_beyond(X[f], arm == j, patient[f], 2 * X.shape[1] * k) for f in X)
+
+
+def nobody_beyond(values, treated, value, tests):
+    """Whether far too many patients had values as far out as this one or not quite, and none of them got it."""
+    share, fine = treated[values.notna()].mean(), 0.01 * values.std()
+    for sign in (-1, 1):
+        last = (sign * values[treated]).max()
+        beyond = (sign * values > last + fine).sum()
+        if sign * value > last + fine and beyond >= 5 and (1 - share) ** beyond < 0.01 / tests:
+            return True
+    return False
+
+
+@pytest.mark.parametrize("learner", list(LEARNERS))
+@pytest.mark.parametrize("side", [-1, 1])
+def test_D35_a_therapy_closed_beyond_a_value_is_never_ranked_there(learner, side):
+    """SIMULATED: nobody with a CRP beyond a value got the third drug; a linear propensity smooths over the edge."""
+    rng = np.random.default_rng(2)
+    X = pd.DataFrame(rng.normal(size=(600, 4)), index=[f"{CANARY}{i}" for i in range(600)]).add_prefix("f")
+    X["crp"] = np.round(rng.gamma(2.0, 10.0, 600), 3)
+    cut = X["crp"].quantile(0.5 + 0.25 * side)
+    arm = rng.integers(0, 3, 600)
+    arm[(side * X["crp"] > side * cut) & (arm == 2)] = 1
+    y = (rng.random(600) < expit(2 * X["f0"] * (arm - 1) + X["f1"])).astype(int)
+    drugs = np.array(["x", "y", "z"])
+    selector = TherapySelector(learner).fit(X, drugs[arm], y)
+    third = selector.rank(X).table.query("therapy == 'z'")
+    beyond = (side * X["crp"] > side * cut + 0.02 * X["crp"].std()).to_numpy()
+    assert beyond.sum() > 130
+    assert set(third["state"][beyond]) == {NOT_COMPARABLE}
+    assert (third["state"][(side * X["crp"] < side * cut).to_numpy()] == RANKED).mean() > 0.9
+    said = set(third["reason"][beyond])
+    assert len(said) == 1
+    text = said.pop()
+    assert text.startswith(f"nobody with crp {'above' if side > 0 else 'below'} ")
+    assert CANARY not in text
+    assert float(text.split()[4]) not in set(X["crp"])

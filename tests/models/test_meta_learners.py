@@ -81,6 +81,34 @@ def test_the_variance_is_the_inverse_curvature(rng, n, p):
     np.testing.assert_allclose(both.score(new), scores.mean(axis=0), atol=1e-12)
 
 
+@pytest.mark.parametrize("mean", [-0.4, 1.7])
+def test_a_mean_pseudo_outcome_beyond_0_and_1_breaks_nothing(rng, mean):
+    """Its log-odds do not exist: it counts as half a patient of all. Within 0-1 nothing is moved, to the bit."""
+    X = rng.normal(size=(60, 3))
+    y = 2.0 * X[:, 0] + rng.normal(size=60)
+    y += mean - y.mean()
+    path = fit_path(X, y)
+    fitted = expit(path.margins(X))
+    np.testing.assert_allclose(fitted.mean(axis=0), np.clip(mean, 0.5 / 60, 1 - 0.5 / 60), atol=1e-3)
+    assert (np.diff(path.coefs[:, 0]) > 0).all()
+    one = path.mix(np.full(len(SPREADS), 1 / len(SPREADS)))
+    assert np.isfinite([one.intercept_variance, *one.variance(X), *one.score(X)]).all()
+    inside = y + 0.5 - y.mean()
+    moved = fit_path(X, inside + (0.5 - inside.mean()))
+    np.testing.assert_allclose(fit_path(X, inside).coefs, moved.coefs, atol=1e-12)
+
+
+def test_the_dr_learner_stands_a_mean_pseudo_outcome_beyond_1(monkeypatch):
+    """SIMULATED: in a small cohort under strong confounding one patient can carry the mean beyond 0-1."""
+    monkeypatch.setattr(
+        "theracast.models.meta_learners.doubly_robust", lambda *args: doubly_robust(*args) + np.array([1.5, -1.5])
+    )
+    X, arm, y, _, _ = patients(4, n=100, confounding=2.0)
+    surface, scores = LEARNERS["dr"](treated(X, arm, y))
+    assert np.isfinite(scores).all()
+    assert all(np.isfinite(a).all() for a in surface.predict(X))
+
+
 def test_gaps_are_filled_by_the_median_and_learned_from_where_there_are_enough(rng):
     X = np.column_stack([rng.normal(size=100), rng.exponential(size=100), np.full(100, 3.0)])
     X[:30, 0], X[:5, 1] = np.nan, np.nan

@@ -334,9 +334,11 @@ def test_reasons_of_what_is_not_comparable():
     rng = np.random.default_rng(0)
     X = pd.DataFrame(rng.normal(size=(600, 2)), columns=["a", "b"])
     arm = rng.random(600) < expit(4.0 * X["a"])
+    arm[X["a"].nlargest(3).index], arm[X["a"].nsmallest(3).index] = False, True  # so that no side is closed
     y = (rng.random(600) < expit(1.5 * X["b"])).astype(int)
     selector = TherapySelector().fit(X, np.where(arm, "new", "old"), y)
-    table = selector.rank(pd.DataFrame({"a": [-2.6, -1.2, 0.0], "b": 0.0})).table.set_index(["patient_id", "therapy"])
+    assert not selector.overlap_.positivity.edges
+    table = selector.rank(pd.DataFrame({"a": [-2.9, -1.2, 0.0], "b": 0.0})).table.set_index(["patient_id", "therapy"])
     line = table.loc[("0", "new")]
     assert line["state"] == NOT_COMPARABLE
     assert line["reason"].endswith("of patients like this one got it; at least 2% are asked")
@@ -346,3 +348,46 @@ def test_reasons_of_what_is_not_comparable():
     assert line["reason"] == (
         f"{line['n_comparable']} comparable patients count as {line['ess']:.1f}; at least 500 are asked"
     )
+
+
+def closed(known=None):
+    """SIMULATED: nobody with f3 above .7 got tocilizumab."""
+    X, drug, y, _ = cohort()
+    drug = np.where((X["f3"] > 0.7) & (drug == "tocilizumab"), "etanercept", drug)
+    return TherapySelector(propensity=known).fit(X, drug, y, MECHANISMS), X, drug
+
+
+def test_beyond_an_edge_the_reason_names_the_feature_and_nobody_is_comparable():
+    selector, X, _ = closed()
+    (edge,) = selector.overlap_.positivity.edges
+    table = selector.rank(X).table.set_index(["therapy", "patient_id"])
+    beyond = (X["f3"] > edge.value).to_numpy()
+    lines = table.loc["tocilizumab"]
+    assert 0.5 < edge.value < 0.71
+    assert set(lines["state"][beyond]) == {NOT_COMPARABLE}
+    assert set(lines["reason"][beyond]) == {
+        f"nobody with f3 above {edge.value:.3g} got it, of {beyond.sum()} such patients"
+    }
+    assert (lines.loc[beyond, ["n_comparable", "ess"]] == 0).all(axis=None)
+    assert lines.loc[beyond, "rank"].isna().all()
+    assert lines.loc[beyond, ["probability", "gain", "propensity"]].notna().all(axis=None)
+    assert (lines["state"][~beyond] == RANKED).mean() > 0.9
+    assert (table.loc["etanercept", "state"] == RANKED).mean() > 0.95
+
+
+def test_edges_come_back_with_the_state_and_do_not_depend_on_order(rng):
+    selector, X, drug = closed()
+    again = TherapySelector.from_state(json.loads(json.dumps(selector.state(), allow_nan=False)))
+    assert again.overlap_.positivity == selector.overlap_.positivity
+    same(again.rank(X), selector.rank(X))
+    rows, columns = rng.permutation(len(X)), rng.permutation(X.shape[1])
+    turned = TherapySelector().fit(X.iloc[rows, columns], drug[rows], cohort()[2][rows], MECHANISMS)
+    assert turned.overlap_.positivity == selector.overlap_.positivity
+    same(turned.rank(X), selector.rank(X))
+
+
+def test_in_a_trial_the_draw_reaches_everyone():
+    """What looks like an edge is chance where it is known that all were drawn for."""
+    selector, X, _ = closed({"abatacept": 1 / 3, "etanercept": 1 / 3, "tocilizumab": 1 / 3})
+    assert not selector.overlap_.positivity.edges
+    assert (selector.rank(X).table["state"] != NOT_COMPARABLE).all()
