@@ -10,8 +10,10 @@ from __future__ import annotations
 import json
 import shutil
 import stat
+import struct
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -34,6 +36,18 @@ from theracast.predict.registry import fetch_folder, load_any
 from theracast.predict.store import connect, experiment_id, reaching, safe_name, shown
 from theracast.provenance import sha256_file
 
+#: What zipfile raises on an archive that is encrypted, cut off, changed, or packed in a way it does not know.
+_UNREADABLE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    RuntimeError,
+    EOFError,
+    OSError,
+    ValueError,
+    LookupError,
+    OverflowError,
+)
 _FIXED = (1980, 1, 1, 0, 0, 0)
 
 
@@ -212,6 +226,8 @@ def _from_zip(source: Path, folder: Path) -> Parcel:
             if len({i.filename for i in infos}) < len(infos):
                 raise hostile("a name twice", "THX-R07")
             for info in infos:
+                if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                    raise ValueError("packed in a way that is not ours")
                 kind = info.external_attr >> 16
                 if kind and not (stat.S_ISREG(kind) or stat.S_ISDIR(kind) or not stat.S_IFMT(kind)):
                     raise hostile("a link or device", "THX-R09")
@@ -224,8 +240,7 @@ def _from_zip(source: Path, folder: Path) -> Parcel:
                 with archive.open(name) as stream:
                     file.keep(stream, folder / name)
             return parcel
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, OSError, ValueError):
-        # encrypted, cut off, or packed in a way that is not known
+    except _UNREADABLE:
         raise ModelError("the zip cannot be read", code="THX-R05", where=str(source), fix="Copy it again.") from None
 
 

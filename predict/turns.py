@@ -138,7 +138,8 @@ def _claim(client: Any, slot: str, owner: str) -> str:
     try:
         client.create_registered_model(slot, tags={TURN: owner}, description="A promotion is under way.")
     except MlflowException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+        # the second, when it was freed while the store looked up who has it
+        if error.error_code not in ("RESOURCE_ALREADY_EXISTS", "RESOURCE_DOES_NOT_EXIST"):
             raise
         try:
             # ours too, when a first answer was lost on its way and the call was repeated
