@@ -4,23 +4,19 @@ import json
 import os
 import subprocess
 import sys
-import zipfile
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from archives import packed
 from grid import jitted
 
-import theracast
 from theracast.features.datasets import load_cohort
 from theracast.kernels.enrichment import set_means
 from theracast.models.base import ResponseModel
 from theracast.models.storage import save_model
 from theracast.predict.predictor import Predictor
 
-ROOT = Path(theracast.__file__).resolve().parents[1]
-FLOORS = {"core": "theracast", **{f: f"theracast/{f}" for f in ("features", "models", "predict")}}
 #: Scores from what stands at the first argument; the editable install is hidden.
 SCRIPT = """
 import sys
@@ -36,17 +32,6 @@ import numpy as np
 means = set_means(np.random.default_rng(0).normal(8, 3, (5, 40)), np.arange(40), np.array([0, 20, 40]), 0.8)
 print(json.dumps([theracast.__file__, table.probability.map(float.hex).tolist(), means.tobytes().hex()]))
 """
-
-
-def packed(place, name):
-    """Pack the four floors as the wheel holds them; that the built wheel holds the same is a test of the house."""
-    place.mkdir()
-    with zipfile.ZipFile(place / name, "w") as out:
-        for floor, package in FLOORS.items():
-            for file in sorted((ROOT / floor).rglob("*")):
-                if file.suffix in (".py", ".csv", ".parquet", ".yaml", ".jinja", ".css", ".js"):
-                    out.write(file, f"{package}/{file.relative_to(ROOT / floor)}")
-    return place / name
 
 
 @pytest.fixture(scope="module")
