@@ -62,7 +62,7 @@ def study_drivers(model: SelectionModel, study: str, cohort: Cohort) -> pd.DataF
     X = assembler.matrix(cohort, checked=True).values[model.columns_[study]]
     typical = {name: quantiles[len(quantiles) // 2] for name, quantiles in model.references_[study].items()}
 
-    def margins(variants: pd.DataFrame) -> pd.DataFrame:
+    def _margins(variants: pd.DataFrame) -> pd.DataFrame:
         return margins_of(selector.rank(assembler.scaled(variants)).wide("probability"))
 
-    return drivers_of(margins, X, typical)
+    return drivers_of(_margins, X, typical)

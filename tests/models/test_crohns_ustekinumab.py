@@ -62,7 +62,7 @@ def test_the_propensities_are_the_shares_of_the_arms():
 
 @pytest.mark.shared
 def test_the_model_ranks_nothing(shared_data):
-    """Placebo's head is not told from chance, so there is nothing to rank the drug against, whatever the averages are."""
+    """Placebo's head is not told from chance: nothing to rank the drug against, whatever the averages are."""
     cohort = read_certifi(shared_data / SETTINGS["data"])
     model = SelectionModel(SPEC, SETTINGS["settings"]).fit({"certifi": cohort})
     ranking = model.rank(cohort).table
