@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from theracast.errors import DataError, UsageError
+from theracast.predict.cli_spark import Engine, score_on_spark
 from theracast.predict.console import Units, cohort_named, declared, err, out, steps
 
 if TYPE_CHECKING:
@@ -115,6 +116,9 @@ def score(
     ] = Explain.none,
     chunk_rows: Annotated[int, typer.Option(min=1, help="Rows of a wide table that are scored at a time.")] = 20_000,
     workers: Annotated[int, typer.Option(min=1, help="Processes that share the rows of a wide table.")] = 1,
+    engine: Annotated[
+        Engine, typer.Option(help="spark: Parquet in, a folder of Parquet out, by a cluster or the cores here.")
+    ] = Engine.local,
     tracking: Tracking = None,
 ) -> None:
     """Score every patient of a cohort; every row read is scored, abstained or rejected.
@@ -132,7 +136,12 @@ def score(
     """  # noqa: D301 # \b is how click keeps lines apart
     if rate is not None and labelled is not None:
         raise UsageError("--response-rate and --recalibrate exclude each other", fix="Labels tell the rate too.")
-    if is_wide(cohort):
+    if engine is Engine.spark:
+        only_here = {"strict": strict, "response_rate": rate is not None, "explain": explain is not Explain.none}
+        site, account = score_on_spark(
+            model, cohort, output, labelled=labelled, unit=unit, tracking=tracking, **only_here, workers=workers > 1
+        )
+    elif is_wide(cohort):
         how = {"strict": strict, "explain": explain.value, "chunk_rows": chunk_rows, "workers": workers}
         site, account = _long(model, cohort, output, rate, labelled, unit, tracking, how)
     else:
@@ -143,9 +152,9 @@ def score(
             )
         site, account = _at_once(model, cohort, output, rate, labelled, unit, tracking, strict)
     tell_site(site)
-    for reason, n in list(account.pop("reasons").items())[:5]:
+    for reason, n in list(account.pop("reasons", {}).items())[:5]:
         out.print(f"  abstained {n}: {escape(str(reason))}", highlight=False)
-    for code, n in account.pop("codes").items():
+    for code, n in account.pop("codes", {}).items():
         out.print(f"  rejected {n}: {code}, see {escape(str(output.with_suffix('.rejects.parquet')))}", highlight=False)
     out.print(json.dumps({**account, "output": str(output)}), highlight=False, soft_wrap=True)
 

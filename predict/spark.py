@@ -177,21 +177,10 @@ def score_spark(
     schema = pa.schema([pa.field(str(c), _kind(str(c))) for c in empty.columns])
     _judge(predictor, frame, rows, judged, units, loose, functions)
     sent = frame.sparkSession.sparkContext.broadcast(parcel)
-    task = Task(_Sent(sent), schema, units, site, loose)
+    task = Task(sent, schema, units, site, loose)
     shape = ", ".join(f"`{f.name}` {'double' if f.type == pa.float64() else 'string'}" for f in schema)
     parts = [part.mapInArrow(how, shape) for part, how in _parted(frame, task, functions)]
     return SparkScores(reduce(lambda a, b: a.unionByName(b), parts), rows)
-
-
-class _Sent:
-    """A parcel in a broadcast: pickled with the task, opened on the executor."""
-
-    def __init__(self, broadcast: Any) -> None:
-        self.broadcast = broadcast
-
-    def __call__(self) -> Parcel:
-        parcel: Parcel = self.broadcast.value
-        return parcel
 
 
 def _pyspark() -> Any:

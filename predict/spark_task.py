@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -124,8 +125,8 @@ class Task:
 
     Attributes
     ----------
-    parcel : callable
-        Gives the `Parcel`: on Spark, the value of a broadcast.
+    sent : pyspark.Broadcast
+        Of a `Parcel`: pickled by its number, its ``value`` is fetched once by an executor.
     schema : Schema
         Of Arrow, of what is given back.
     units : mapping of str to str
@@ -137,11 +138,11 @@ class Task:
 
     Examples
     --------
-    >>> Task(lambda: None, pa.schema([])).loose
+    >>> Task(None, pa.schema([])).loose
     ()
     """
 
-    parcel: Callable[[], Parcel]
+    sent: Any
     schema: pa.Schema
     units: Mapping[str, str] = field(default_factory=dict)
     site: Recalibration = AS_TRAINED
@@ -162,7 +163,7 @@ class Task:
 
         Examples
         --------
-        >>> list(Task(lambda: None, pa.schema([])).batches([]))
+        >>> list(Task(None, pa.schema([])).batches([]))
         []
         """
         for batch in batches:
@@ -184,7 +185,7 @@ class Task:
 
         Examples
         --------
-        >>> list(Task(lambda: None, pa.schema([])).partition([]))
+        >>> list(Task(None, pa.schema([])).partition([]))
         []
         """
         held = [batch for batch in batches if batch.num_rows]
@@ -194,7 +195,7 @@ class Task:
     def _scored(self, frame: pd.DataFrame) -> Iterator[pa.RecordBatch]:
         frame = frame.astype({c: object for c in self.loose if c in frame.columns})
         with threadpool_limits(1):  # Spark runs one worker per core
-            lines = aligned(self.parcel().open(), frame, self.units, self.site)
+            lines = aligned(self.sent.value.open(), frame, self.units, self.site)
         cells = [pa.array(lines[f.name].to_numpy(dtype=object), type=f.type, from_pandas=True) for f in self.schema]
         yield pa.RecordBatch.from_arrays(cells, schema=self.schema)
 
