@@ -103,7 +103,7 @@ def score_chunk(
     [102]
     """
     numbers = np.arange(start, start + len(frame))
-    refused = [(int(row) + 1, *repeats.conflicts[row]) for row in numbers if row in repeats.conflicts]
+    refused = [(row + 1, *repeats.conflicts[row]) for row in numbers.tolist() if row in repeats.conflicts]
     if refused:
         left = np.isin(numbers, list(repeats.conflicts), invert=True)
         frame, numbers = frame.iloc[np.flatnonzero(left)], numbers[left]

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -153,7 +154,7 @@ class Job:
         done = self.chunk(number)
         digests, size = [], 0
         for kind, table in (("scores", scores), ("rejects", rejects)):
-            path = replace_file(done.with_suffix(f".{kind}"), lambda p, t=table: _write_arrow(t, p))
+            path = replace_file(done.with_suffix(f".{kind}"), partial(_write_arrow, table))
             digests.append(_digest(path))
             size += path.stat().st_size
         kept = {**facts, "digests": digests, "bytes": size}

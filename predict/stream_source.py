@@ -161,7 +161,7 @@ def _from_parquet(path: Path) -> WideSource:
         for k in range(int(np.searchsorted(ends, start, side="right")) - 1, len(fragments)):
             skip = max(0, start - int(ends[k]))
             groups = fragments[k].row_groups
-            kept = []
+            kept: list[int] = []
             for group in groups:  # whole row groups before the start are not read
                 if not kept and skip >= group.num_rows:
                     skip -= group.num_rows
