@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
+from hashlib import sha256
 from typing import Any, Self
 
 import numpy as np
@@ -16,7 +18,7 @@ from theracast.features.cohort import Cohort, as_cohort
 from theracast.features.coverage import known_by_feature
 from theracast.features.matrix import FeatureMatrix
 from theracast.features.tumours import tumour_notes
-from theracast.provenance import Lineage, digest_json, digest_rows
+from theracast.provenance import Lineage, digest_rows
 
 
 class FeatureAssembler(TransformerMixin, BaseEstimator):
@@ -266,10 +268,14 @@ def _anywhere(mask: pd.DataFrame) -> pd.DataFrame:
 def _digests(values: pd.DataFrame, tumours: pd.Series) -> pd.Series:
     """Digest what is known of each patient: equal features of another tumour type are another input."""
     digests = digest_rows(values)
-    named = tumours.ne("").to_numpy()
-    of_type = [digest_json([d, t]) for d, t in zip(digests[named], tumours[named], strict=True)]
-    digests.loc[named] = of_type
-    return digests
+    types = tumours.to_numpy(dtype=object)
+    ends = {t: json.dumps(t) for t in dict.fromkeys(types) if t}
+    # as `digest_json` of the two: a digest needs no escape, and the types are few
+    marks = [
+        sha256(f'["{d}",{ends[t]}]'.encode()).hexdigest() if t else d
+        for d, t in zip(digests.to_numpy(), types, strict=True)
+    ]
+    return pd.Series(marks, index=digests.index, dtype=object)
 
 
 def _lineage(block: OmicsBlock, measured: Measured, cohort: Cohort) -> Iterator[Lineage]:

@@ -291,15 +291,18 @@ class Cohort:
         ['b']
         """
         ids = pd.Index(ids, name="patient_id")
-        if len(ids.difference(self.ids)):
+        everyone = ids.equals(self.ids)  # nothing is to be looked for
+        if not everyone and not ids.isin(self.ids).all():
             raise DataError(
                 "patient ids are not in the cohort",
                 code="THX-D17",
                 where=self.name,
                 got=f"{len(ids.difference(self.ids))} unknown",
             )
-        tables = {k: t.loc[t.index.intersection(ids)] for k, t in self.tables.items()}
-        events = {k: t[t.index.isin(ids)] for k, t in self.events.items()}
+        tables, events = self.tables, self.events
+        if not everyone or len(self.roster) > len(ids):
+            tables = {k: t.loc[t.index.intersection(ids)] for k, t in tables.items()}
+            events = {k: t[t.index.isin(ids)] for k, t in events.items()}
         roster = pd.DataFrame({"patient_id": ids, "repeats": -1, "code": "", "reason": ""})
         studies = self.studies.reindex(ids)
         return Cohort(self.name, ids, tables, roster, self.sources, self.units, studies, events, self.genes)

@@ -66,8 +66,9 @@ def take_in(
     genes: dict[str, Harmonised] = {}
     if SIGNATURES in keyed:
         keyed[SIGNATURES] = _numeric(keyed[SIGNATURES], SIGNATURES, unread)
-    known = frozenset().union(*(t.index for t in keyed.values())) if keyed else frozenset()
-    for k in (k for k in GENES if k in tables):
+    of_genes = [k for k in GENES if k in tables]
+    known = frozenset().union(*(t.index for t in keyed.values())) if keyed and of_genes else frozenset()
+    for k in of_genes:
         keyed[k], genes[k] = _genes(tables[k], k, units, known, unread)
     keyed = {k: keyed[k] for k in tables}  # the order given is the order kept
     if not keyed:
@@ -242,6 +243,8 @@ def _matching(keyed: Mapping[str, pd.DataFrame]) -> None:
     """Refuse tables that share no patient with the first: ids were written in two ways."""
     names = [k for k, t in keyed.items() if len(t)]
     for name in names[1:]:
+        if keyed[name].index.equals(keyed[names[0]].index):
+            continue
         here, first = set(keyed[name].index), set(keyed[names[0]].index)
         if here & first:
             continue
@@ -263,9 +266,10 @@ def _roster(
     keyed: Mapping[str, pd.DataFrame], events: Mapping[str, pd.DataFrame], unread: Mapping[str, Problem]
 ) -> tuple[pd.DataFrame, dict[str, pd.DataFrame], frozenset[str]]:
     """Account for every row: first of its id, identical repeat, or refused; and say who can be used."""
-    leading = list(next(iter(keyed.values())).index) if keyed else []
-    known = set(leading)
-    others = dict.fromkeys(i for t in (*keyed.values(), *events.values()) for i in t.index.unique())
+    leads = next(iter(keyed.values())).index if keyed else pd.Index([], dtype=object)
+    leading, known = list(leads), set(leads)
+    more = [t.index for t in (*keyed.values(), *events.values()) if not t.index.equals(leads)]
+    others = dict.fromkeys(i for index in more for i in index.unique())
     order = [*leading, *(i for i in others if i not in known)]
     conflicting: dict[str, str] = {}
     for name, table in keyed.items():
@@ -274,6 +278,13 @@ def _roster(
         for i, group in digests.groupby(level=0):
             if len(set(group)) > 1:
                 conflicting.setdefault(str(i), name)
+    if not (conflicting or unread) and leads.is_unique and "" not in known and "" not in others:
+        roster = pd.DataFrame({"patient_id": order, "repeats": -1, "code": "", "reason": ""})
+        return (
+            roster,
+            {k: t[~t.index.duplicated()] if t.index.has_duplicates else t for k, t in keyed.items()},
+            (frozenset(order)),
+        )
     first: dict[str, int] = {}
     lines = []
     for row, i in enumerate(order):

@@ -13,6 +13,7 @@ from theracast.models.storage import save_model
 from theracast.predict.predictor import Predictor
 from theracast.predict.records import COLUMNS, Scores
 from theracast.predict.rows import Place
+from theracast.provenance import digest_json, digest_rows
 
 
 @pytest.fixture(scope="module")
@@ -329,7 +330,39 @@ def test_rows_of_a_longer_table_keep_their_numbers(predictor):
         predictor.score(wide().iloc[:4], strict=True, place=Place(np.array([10, 11, 12, 13])))
 
 
-def test_many_refused_patients_take_no_time(predictor):
+def test_many_refused_patients_are_refused_each(predictor):
     n = 3000
     table = pd.DataFrame({"clinical:age": np.full(n, -1.0)}, index=[f"p{i}" for i in range(n)])
     assert len(predictor.score(table).rejects) == n
+
+
+def test_the_digest_of_a_patient_is_that_of_values_and_tumour_type(predictor):
+    table = wide().iloc[[0, 2]].assign(**{"clinical:cancer_type": ["melanoma", None]})
+    matrix = predictor.model.assembler_.matrix(table)
+    rows = digest_rows(matrix.values).tolist()
+    assert matrix.digests.tolist() == [digest_json([rows[0], "melanoma"]), rows[1]]
+
+
+def test_a_cohort_without_any_trouble_is_accounted_for_like_one_with():
+    """The short way through a tidy table, and the long way of one with a repeat, a conflict and a row without id."""
+    tidy = wide().iloc[[0, 1, 2]]
+    short = Cohort.from_wide(tidy)
+    long = Cohort.from_wide(pd.concat([tidy, wide().iloc[3:], wide().iloc[[2]].set_axis([""])]))
+    pd.testing.assert_frame_equal(short.roster, long.roster.iloc[:3])
+    assert short.roster.dtypes.tolist() == long.roster.dtypes.tolist()
+    assert list(short.ids) == list(long.ids)
+    for name in short.tables:
+        pd.testing.assert_frame_equal(short.tables[name], long.tables[name], check_dtype=False)
+    everyone, some = short.subset(short.ids), long.subset(long.ids)
+    for name in everyone.tables:
+        pd.testing.assert_frame_equal(everyone.tables[name], some.tables[name], check_dtype=False)
+    with pytest.raises(DataError, match="1 unknown"):
+        short.subset(["p1", "p9", "p9"])
+
+
+def test_ids_of_the_other_tables_follow_those_of_the_first():
+    clinical = pd.DataFrame({"age": [61, 50]}, index=["a", "b"])
+    mutations = pd.DataFrame({"tmb": [1.0, 2.0], "tmb_unit": "mut/Mb"}, index=["c", "a"])
+    cohort = Cohort.from_tables({"clinical": clinical, "mutations": mutations})
+    assert cohort.roster.patient_id.tolist() == ["a", "b", "c"]
+    assert cohort.roster.repeats.tolist() == [-1, -1, -1]
