@@ -19,8 +19,8 @@ from theracast.errors import ModelError
 from theracast.models.storage import load_model
 from theracast.provenance import sha256_file
 
-#: Seconds that any refusal may take: a tenth of it on an idle machine.
-PATIENCE = 20.0
+#: Seconds that any refusal may take: a hundredth of it on an idle machine.
+PATIENCE = 60.0
 
 
 CONTENTS = ("model.json", "golden.json", "schema.json")

@@ -290,13 +290,13 @@ def test_R09_a_block_may_not_name_a_file_of_ours(folder, monkeypatch, block, par
 def hold(folder, file, changed):
     """Either our error, or a model that says of its golden rows what it said."""
     (folder / file).write_text(json.dumps(changed))
-    begin, code = time.monotonic(), "THX-R0"
+    begin, code = time.process_time(), "THX-R0"
     try:
         load_model(signed(folder))
     except ModelError as error:
         code = error.code
     assert code.startswith("THX-R0")
-    assert time.monotonic() - begin < PATIENCE
+    assert time.process_time() - begin < PATIENCE
 
 
 @pytest.mark.parametrize("file", ["model.json", "golden.json"])
