@@ -260,7 +260,7 @@ class Overlap:
                 square = (weight**2).sum(axis=1)
                 ess[some, k] = weight.sum(axis=1) ** 2 / np.where(square > 0, square, 1.0)
         if X is not None:
-            beyond = self.positivity.which(X, count.shape[1]) >= 0
+            beyond = self.positivity.which(X, len(self.treated)) >= 0
             count[beyond], ess[beyond] = 0, 0.0
         return count, ess
 

@@ -80,6 +80,31 @@ def test_d35_a_therapy_that_the_severe_never_get_is_not_ranked_for_them(surfaces
     assert (fitted(train).rank(new.X).table["state"] == RANKED).mean() > 0.99
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_d35_a_therapy_that_a_quarter_never_get_is_not_ranked_for_them(covariates, seed):
+    """Treatment follows the covariates smoothly, but beyond a severity nobody gets the last therapy.
+
+    It is not ranked for those beyond, but for at most one in a hundred who is so near the edge that rounding lets
+    them pass; in the same world without the edge, edges take a rank from at most 1.5%, and at random from nobody.
+    """
+    surfaces = plant(covariates, ARMS, oracle=0.9, seed=seed)
+    for never, confounding in ((0.25, 1.0), (0.0, 1.0), (0.0, 0.0)):
+        told = {"confounding": confounding, "never": never}
+        train, new = (simulate_patients(surfaces, covariates, 1500, seed=20 + 2 * seed + i, **told) for i in (0, 1))
+        selector = fitted(train)
+        ranking = selector.rank(new.X)
+        state = ranking.wide("state").loc[new.X.index, list(ARMS)].to_numpy()
+        nobody = new.propensity[list(ARMS)].to_numpy() == 0
+        reason = ranking.wide("reason").loc[new.X.index, list(ARMS)]
+        beyond = reason.map(lambda r: r.startswith("nobody with")).to_numpy()
+        assert beyond[~nobody].mean() < (0.015 if confounding else 0.001)
+        if never:
+            assert nobody[:, -1].mean() > 0.2
+            assert not nobody[:, :-1].any()
+            assert (state[nobody] == RANKED).mean() < 0.01
+            assert reason["JAK"][nobody[:, -1]].str.startswith(f"nobody with {surfaces.severity} above").mean() > 0.9
+
+
 @pytest.mark.parametrize("learner", list(LEARNERS))
 def test_an_arm_of_a_few_is_never_ranked(surfaces, covariates, learner):
     train = simulate_patients(surfaces, covariates, 600, confounding=0.0, seed=6)
@@ -145,3 +170,6 @@ def test_the_benchmark_as_it_last_ran_reaches_what_was_asked():
     assert here.loc["selector, t", "response_least"] >= 0.85
     assert here.loc["selector, t", "near"] >= 0.85
     assert here.loc["selector, t", "ranked"] >= 0.99
+    never = table[(table["scenario"] == "a quarter never get the last therapy") & (table["method"] == "selector, t")]
+    assert never["never_ranked_most"].item() < 0.01
+    assert (table["failed"].dropna() == 0).all()
