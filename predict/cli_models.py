@@ -36,12 +36,12 @@ def models(ctx: typer.Context, tracking: Tracking = None) -> None:
     What was done stands in the audit trail.
 
     \b
-      theracast models                                list them
-      theracast models show melanoma_ici              cohorts, figures, audit trail
-      theracast models promote melanoma_ici 3         if it is not worse than the champion
-      theracast models rollback melanoma_ici          to the champion before
-      theracast models export melanoma_ici m.zip      for a machine without a registry
-      theracast models import m.zip                   every byte checked
+      theracast models                            list them
+      theracast models show melanoma_ici          figures, audit trail
+      theracast models promote melanoma_ici 3     if it is not worse
+      theracast models rollback melanoma_ici      to the champion before
+      theracast models export melanoma_ici m.zip  to be without a registry
+      theracast models import m.zip               every byte checked
     """  # noqa: D301 # \b is how click keeps lines apart
     ctx.obj = tracking
     if ctx.invoked_subcommand is None:
@@ -49,13 +49,13 @@ def models(ctx: typer.Context, tracking: Tracking = None) -> None:
 
 
 @app.command("list")
-def list_versions(ctx: typer.Context, tracking: Tracking = None) -> None:
+def _list_versions(ctx: typer.Context, tracking: Tracking = None) -> None:
     """List the registered models, their versions and aliases."""
-    _list(tracking or ctx.obj)
+    _list(_where(ctx, tracking))
 
 
 @app.command("show")
-def show_model(
+def _show_model(
     ctx: typer.Context,
     name: Name,
     version: Annotated[str | None, typer.Option("--version", metavar="N", help="The champion by default.")] = None,
@@ -67,7 +67,7 @@ def show_model(
     from theracast.predict.promotion import held
     from theracast.predict.registry import list_models, load_any
 
-    where = tracking or ctx.obj
+    where = _where(ctx, tracking)
     champion, trail = held(name, tracking=where)
     versions = list_models(where)
     show(versions[versions.name == name].drop(columns="name"), f"Versions of {escape(name)}")
@@ -92,8 +92,8 @@ def show_model(
         out.print("[bold red]The alias was moved without the audit trail.[/]")
 
 
-@app.command()
-def promote(
+@app.command("promote")
+def _promote(
     ctx: typer.Context,
     name: Name,
     version: Annotated[str, typer.Argument(metavar="VERSION", help="Such as 3.")],
@@ -124,7 +124,7 @@ def promote(
     done = make_champion(
         name,
         version,
-        tracking=tracking or ctx.obj,
+        tracking=_where(ctx, tracking),
         expected="" if expect == "none" else expect,
         reason=reason,
         by=by,
@@ -136,16 +136,16 @@ def promote(
     _tell(done)
 
 
-@app.command()
-def rollback(ctx: typer.Context, name: Name, reason: Reason = "", by: By = None, tracking: Tracking = None) -> None:
+@app.command("rollback")
+def _rollback(ctx: typer.Context, name: Name, reason: Reason = "", by: By = None, tracking: Tracking = None) -> None:
     """Give the alias back to the champion before; twice goes back two."""
     from theracast.predict.promotion import rollback as go_back
 
-    _tell(go_back(name, tracking=tracking or ctx.obj, reason=reason, by=by))
+    _tell(go_back(name, tracking=_where(ctx, tracking), reason=reason, by=by))
 
 
 @app.command("export")
-def export_version(
+def _export(
     ctx: typer.Context,
     model: Annotated[str, typer.Argument(metavar="NAME", help="NAME (its champion), NAME@ALIAS or NAME/VERSION.")],
     output: Annotated[Path, typer.Argument(metavar="OUT", help="Folder, or a file ending on .zip; must not be there.")],
@@ -158,13 +158,13 @@ def export_version(
     from theracast.predict.offline import export_model
     from theracast.predict.registry import version_at
 
-    name, version = version_at(model, tracking=tracking or ctx.obj)
-    path = export_model(name, version, output, tracking=tracking or ctx.obj)
+    name, version = version_at(model, tracking=_where(ctx, tracking))
+    path = export_model(name, version, output, tracking=_where(ctx, tracking))
     out.print(f"{escape(str(path))}: {name} version {version}", highlight=False, soft_wrap=True)
 
 
 @app.command("import")
-def import_version(
+def _import(
     ctx: typer.Context,
     source: Annotated[Path, typer.Argument(metavar="SOURCE", help="What 'theracast models export' wrote.")],
     name: Annotated[str, typer.Option("--name", metavar="NAME", help="To register it under; its own by default.")] = "",
@@ -173,12 +173,18 @@ def import_version(
     """Register an exported model, after every byte was checked; it becomes no champion."""
     from theracast.predict.offline import import_model
 
-    registered, version = import_model(source, tracking=tracking or ctx.obj, name=name)
+    registered, version = import_model(source, tracking=_where(ctx, tracking), name=name)
     out.print(
         f"registered models:/{registered}/{version}. Next: theracast models promote {registered} {version}",
         highlight=False,
         soft_wrap=True,
     )
+
+
+def _where(ctx: typer.Context, tracking: str | None) -> str | None:
+    """Prefer what was typed after the verb, then what was typed before it, then the environment."""
+    source = ctx.get_parameter_source("tracking")
+    return tracking if source is not None and source.name == "COMMANDLINE" else ctx.obj or tracking
 
 
 def _list(tracking: str | None) -> None:

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 import yaml
 from registries import MELANOMA, SMALL, commands, versions_of
+from typer.testing import CliRunner
 
 from theracast.errors import ModelError, UsageError
 from theracast.features.datasets import load_cohort
+from theracast.predict.cli_models import app
 from theracast.predict.gates import Gates, judge
 from theracast.predict.promotion import held, promote, rollback
 from theracast.predict.registry import list_models, load_predictor
@@ -296,6 +298,15 @@ def test_the_commands(fresh):
     assert "champion" in said("list")
     assert said() == said("list")
     assert list_models(fresh).aliases.tolist()[:3].count("champion") == 1
+
+
+def test_the_store_may_be_named_before_the_verb_or_after_it(fresh, monkeypatch, tmp_path):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/elsewhere.db")
+    for words in (["--tracking-uri", fresh, "list"], ["list", "--tracking-uri", fresh], ["--tracking-uri", fresh]):
+        done = CliRunner().invoke(app, words)
+        assert done.exit_code == 0, done.output
+        assert MELANOMA in done.output
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_entry_says_nothing_of_patients():
