@@ -133,7 +133,7 @@ class FeatureAssembler(TransformerMixin, BaseEstimator):
         >>> from theracast.features.datasets import load_cohort
         >>> assembler = FeatureAssembler(["mutations"]).fit(load_cohort("riaz2017_mel"))
         >>> assembler.scaled(pd.DataFrame({"mutations__tmb": [3.0, 1000.0]})).round(2)["mutations__tmb"].tolist()
-        [2.0, 5.67]
+        [3.0, 50.0]
         """
         known = {n: f for b in self.blocks_ for n, f in zip(b.names, b.outputs(), strict=True)}
         most = values.clip(upper=pd.Series({c: known[c].most for c in values}), axis=1)
