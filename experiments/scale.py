@@ -71,8 +71,10 @@ def simulated(rows: int, place: Path) -> Path:
         part = known.iloc[rng.integers(0, len(known), n)].reset_index(drop=True)
         noisy = [c for c in part if part[c].dtype.kind == "f" and c.startswith("signatures:")]
         part[noisy] = part[noisy] * rng.normal(1.0, 0.02, (n, len(noisy)))
-        part.insert(0, "patient_id", [f"simulated-{first + k}" for k in range(n)])
-        pq.write_table(pa.Table.from_pandas(part, preserve_index=False), place / f"{first:09d}.parquet")
+        ids = pd.DataFrame({"patient_id": [f"simulated-{first + k}" for k in range(n)]})
+        pq.write_table(
+            pa.Table.from_pandas(pd.concat([ids, part], axis=1), preserve_index=False), place / f"{first:09d}.parquet"
+        )
     return place
 
 
