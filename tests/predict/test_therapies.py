@@ -146,7 +146,7 @@ def test_it_is_stored_as_plain_numbers_and_ranks_to_the_bit(predictor, tmp_path)
     cohort = patients(age=[30.0, np.nan, 70.0])
     again = SelectionPredictor(model, "0" * 64, uri=predictor.uri)
     pd.testing.assert_frame_equal(predictor.rank(cohort).table, again.rank(cohort).table)
-    assert {f.name for f in (tmp_path / "model").iterdir()} == {"model.json", "manifest.json"}
+    assert {f.name for f in (tmp_path / "model").iterdir()} == {"golden.json", "manifest.json", "model.json", "schema.json"}
 
 
 def test_R05_a_flipped_byte_is_refused(predictor, tmp_path):
