@@ -79,8 +79,8 @@ def simulated(rows: int, place: Path) -> Path:
 
 
 def measured(script: str, *arguments: object) -> dict:
-    """Run a script in a process of its own, and sum up the memory of it and of what it started."""
-    began, peak = time.monotonic(), 0
+    """Run a script in a process of its own; sum up memory and processor time of it and of what it started."""
+    peak, spent = 0, {}
     environ = {**os.environ, "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     with tempfile.TemporaryFile("w+") as said:
         running = subprocess.Popen(
@@ -92,6 +92,7 @@ def measured(script: str, *arguments: object) -> dict:
             for process in [tree, *_children(tree)]:
                 try:
                     held += process.memory_info().rss
+                    spent[process.pid] = sum(process.cpu_times()[:2])
                 except psutil.Error:
                     continue
             peak = max(peak, held)
@@ -100,7 +101,7 @@ def measured(script: str, *arguments: object) -> dict:
         lines = said.read().splitlines()
     if running.returncode:
         sys.exit(f"a run failed with {running.returncode}")
-    return {**json.loads(lines[-1]), "wall": time.monotonic() - began, "peak_mb": peak / 1e6}
+    return {**json.loads(lines[-1]), "cpu": sum(spent.values()), "peak_mb": peak / 1e6}
 
 
 def _children(tree: psutil.Process) -> list[psutil.Process]:
@@ -140,23 +141,19 @@ def run(rows: int, folder: Path, model: Path) -> dict:
 
 def page(runs: list[dict], machine: dict) -> str:
     table = [
-        "| rows | how | cores | start, s | judge, s | score and write, s | rows/s | rows/s and core | peak, MB |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| rows | how | start, s | judge, s | score and write, s | processor, s | rows per such second | peak, MB |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for r in runs:
-        for name, cores in (("one", 1), ("spark", 2)):
+        for name, how in (("one", "one process"), ("spark", "Spark local[2]")):
             m = r[name]
             judge = m.get("judge", 0.0)
-            spent = m["seconds"] - judge
-            rate = r["rows"] / m["seconds"]
-            how = "one process" if name == "one" else "Spark local[2]"
             table.append(
-                f"| {r['rows']:,} | {how} | {cores} | {m['start']:.1f} | {judge:.1f} | {spent:.1f} | {rate:,.0f} | "
-                f"{rate / cores:,.0f} | {m['peak_mb']:,.0f} |"
+                f"| {r['rows']:,} | {how} | {m['start']:.1f} | {judge:.1f} | {m['seconds'] - judge:.1f} | "
+                f"{m['cpu']:.0f} | {r['rows'] / m['cpu']:,.0f} | {m['peak_mb']:,.0f} |"
             )
     last = runs[-1]
-    rate = last["rows"] / last["spark"]["seconds"] / 2
-    own = last["rows"] / last["one"]["seconds"]
+    rate, own = (last["rows"] / last[name]["cpu"] for name in ("spark", "one"))
     into, out = last["in_bytes"] / last["rows"], last["spark_out_bytes"] / last["rows"]
     plan = ["| cores | hours, at the rate of Spark | hours, at the rate of one process |", "|---|---|---|"]
     plan += [f"| {c:,} | {PATIENTS / rate / c / 3600:.2f} | {PATIENTS / own / c / 3600:.2f} |" for c in CORES]
@@ -173,12 +170,14 @@ signatures, {last["columns"]} columns. The model is real: `melanoma_ici`, logist
 
 {machine["when"]}, {machine["cpu"]}, {machine["cores"]} cores, {machine["memory"]:.0f} GB, {machine["system"]}; Python
 {machine["python"]}, Spark {machine["spark"]}. One thread per process. **The machine was shared**: load
-{machine["load"]:.1f} on {machine["cores"]} cores when the runs began, so that the rates are a lower bound.
+{machine["load"]:.1f} on {machine["cores"]} cores when the runs began, so that times on the clock say little. What a
+core does is read from the processor time of all processes of a run together, start, JVM and judging included.
 
 {chr(10).join(table)}
 
 "Start" is imports and loading (one process), or the JVM (Spark); a Python worker of Spark loads the model once more,
-which is inside "score and write". Memory is that of all processes together, the JVM (2 GB heap) included. "Judge"
+which is inside "score and write". Memory and processor time are
+those of all processes together, the JVM (2 GB heap) included. "Judge"
 counts rows and repeats and asks the rules about whole columns, on the driver, of at most 50,000 rows.
 
 - Probabilities, intervals, decisions and provenance of both ways, patient by patient:
@@ -189,7 +188,8 @@ counts rows and repeats and asks the rules about whole columns, on the driver, o
 ## Extrapolated, not run: 10^9 patients
 
 Rows are scored one by one, so that work grows with their number; what stays on the driver does not. At the rates of
-the {last["rows"]:,} rows above ({rate:,.0f} rows/s and core on Spark, {own:,.0f} in one process):
+the {last["rows"]:,} rows above ({rate:,.0f} rows per processor second on Spark, {own:,.0f} in one process), on cores of
+this kind that do nothing else:
 
 {chr(10).join(plan)}
 

@@ -254,7 +254,8 @@ def _typed(frame: DataFrame, functions: Any) -> tuple[int, DataFrame, tuple[str,
     whole = [c for c, t in kinds.items() if t in ("tinyint", "smallint", "int", "bigint", "boolean")]
     counts = [functions.count(functions.lit(1))]
     counts += [functions.count(functions.col(_named(c))) for c in whole]
-    rows, *known = frame.agg(*(c.alias(f"n{k}") for k, c in enumerate(counts))).first()
+    (found,) = frame.agg(*(c.alias(f"n{k}") for k, c in enumerate(counts))).collect()
+    rows, *known = found
     gaps = {c for c, n in zip(whole, known, strict=True) if n < rows}
     cast = [
         functions.col(_named(c)).cast("double").alias(c) if c in gaps and t != "boolean" else functions.col(_named(c))
@@ -291,7 +292,7 @@ def _parted(frame: DataFrame, task: Task, functions: Any) -> list[tuple[DataFram
     """Part the rows of patients who stand there once from those of others, and say how each is scored."""
     id_ = functions.col("patient_id")
     counts = frame.where(id_ != "").groupBy("patient_id").count().where(functions.col("count") > 1)
-    total = counts.agg(functions.count(functions.lit(1)), functions.sum("count")).first()
+    (total,) = counts.agg(functions.count(functions.lit(1)), functions.sum("count")).collect()
     again, lines = int(total[0]), int(total[1] or 0)
     if not again:
         return [(frame, task.batches)]
