@@ -77,7 +77,7 @@ def _moved(client: Any, name: str, version: str) -> Exception | None:
     try:
         client.set_registered_model_alias(name, CHAMPION, version)
     except MlflowException as error:
-        return error  # type: ignore[no-any-return] # mlflow is not typed
+        return error
     return None
 
 
