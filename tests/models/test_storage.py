@@ -9,10 +9,13 @@ import pandas as pd
 import pytest
 
 from theracast.errors import ModelError
+from theracast.features.cohort import Cohort
 from theracast.features.datasets import load_cohort
 from theracast.models.base import ResponseModel
 from theracast.models.experts import EXPERTS
-from theracast.models.storage import load_model, model_digest, save_model
+from theracast.models.selection import SelectionModel
+from theracast.models.selection_spec import Arm, SelectionSpec
+from theracast.models.storage import load_model, load_selection, model_digest, save_model, save_selection
 from theracast.provenance import sha256_file
 
 learners = pytest.mark.parametrize("learner", EXPERTS)
@@ -319,3 +322,31 @@ def test_a_folder_that_holds_more_than_its_manifest_names_is_refused(folder):
         load_model(folder)
     (folder / "notes.txt").unlink()
     load_model(folder)
+
+
+@pytest.mark.parametrize("learner", ["t", "x", "dr"])
+def test_r06_golden_rows_of_a_choice_are_asked_in_every_study(tmp_path, rng, learner):
+    arms = (Arm("a", "", "two", ("clinical",)), Arm("b", "", "two", ("clinical",)), Arm("c", "", "one", ("clinical",)))
+    table = pd.DataFrame({"age": rng.uniform(20, 80, 120), "treatment": ["a", "b"] * 60}).rename(index=str)
+    table["response"] = np.where((table.age > rng.uniform(40, 60, 120)) == (table.treatment == "a"), "R", "NR")
+    two = Cohort.from_tables({"clinical": table}, name="simulated")
+    one = Cohort.from_tables({"clinical": table.assign(treatment="c")}, name="simulated")
+    model = SelectionModel(SelectionSpec("x", "X", "", "", "", arms, "", ""), {"learner": learner})
+    digest = save_selection(model.fit({"two": two, "one": one}), tmp_path / "m")
+    assert load_selection(tmp_path / "m")[1] == {"digest": digest}
+    assert "numpy 1.0.0 there" in load_selection(golden(tmp_path / "m", elsewhere))[1]["loaded"]
+    for study, column, change in (
+        ("two", "rank", lambda v: 3.0 - v),
+        ("two", "gain", lambda v: v + 1e-8),
+        ("one", "probability", lambda v: v - 1e-8),
+        ("one", "state", lambda v: "ranked"),
+    ):
+
+        def moved(kept, study=study, column=column, change=change):
+            answers = kept["answers"][study][column]
+            k = next(k for k, v in enumerate(answers) if v is not None and v != "ranked")
+            answers[k] = change(answers[k])
+
+        save_selection(model, tmp_path / "m")
+        with pytest.raises(ModelError, match=rf"THX-R06.*{column} differs in 1 of"):
+            load_selection(golden(tmp_path / "m", moved))
