@@ -16,7 +16,7 @@ from theracast.errors import DataError, ModelError
 from theracast.features.datasets import load_cohort
 from theracast.models.base import ResponseModel
 from theracast.models.config import Experiment
-from theracast.models.storage import load_model, save_model
+from theracast.models.storage import save_model
 from theracast.models.train import train
 from theracast.predict.artifact import INNER, digests_of, model_folder
 from theracast.predict.predictor import Predictor
@@ -349,4 +349,3 @@ def test_R06_another_environment_loads_the_wheel_and_says_the_same_to_the_bit(tm
         note = told["there"][folder][2]
         assert ("python" in note) == (told["there"]["versions"][0] != told["here"]["versions"][0])
         assert "code of theracast" not in note  # the wheel holds the code that wrote the model
-    assert load_model(folders[0])[1].get("loaded") is None
