@@ -72,10 +72,10 @@ class Current:
         >>> "clinical" in Current(Predictor(ResponseModel("melanoma_ici"), "0" * 64)).blocks
         True
         """
-        model = self.predictor.model
         if isinstance(self.predictor, Predictor):
-            return tuple(model.spec.blocks)
-        return tuple(dict.fromkeys(b for a in model.selection.arms for b in a.blocks if b in BLOCKS))
+            return tuple(self.predictor.model.spec.blocks)
+        arms = self.predictor.model.selection.arms
+        return tuple(dict.fromkeys(b for a in arms for b in a.blocks if b in BLOCKS))
 
     def named(self) -> dict[str, Any]:
         """Return what every answer says of the model.

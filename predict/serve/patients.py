@@ -142,7 +142,10 @@ def read_patients(payload: Any, limits: Limits) -> Asked:
     _few(len(patients), limits.patients, "patients")
     if not patients:
         raise _layout("patients", "at least one patient")
-    ids, cells, events, tried = [], [], {}, {}
+    ids: list[str] = []
+    cells: list[dict[str, Any]] = []
+    events: dict[str, list[dict[str, Any]]] = {}
+    tried: dict[str, list[str]] = {}
     columns: set[str] = set()
     for row, patient in enumerate(patients, start=1):
         if not isinstance(patient, dict):
