@@ -55,11 +55,12 @@ def set_champion(client: Any, store: str, name: str, expected: str, version: str
         _still(held)
         trail = read_trail(held.tags, name)
         entry = next_entry(trail, before=expected, after=version, **said)
+        slow = ModelError("the store is too slow to promote safely", code="THX-R02", where=shown(store))
         if not lasts():
-            raise ModelError("the store is too slow to promote safely", code="THX-R02", where=shown(store))
+            raise slow
         # the entry first: an alias that moved unrecorded would be worse than an entry that came to nothing
         client.set_registered_model_tag(name, *entry.tag)
-        failed = _moved(client, name, version)
+        failed = _moved(client, name, version) if lasts() else slow
         after = client.get_registered_model(name)
         now, trail = str(after.aliases.get(CHAMPION, "")), read_trail(after.tags, name)
         if now == version and trail[-1] == entry:

@@ -26,8 +26,10 @@ from theracast.errors import ModelError
 from theracast.predict import store as stores
 from theracast.predict.trail import next_entry, read_trail
 
-#: Seconds that the holder of a turn may stand still before it counts as dead.
-LEASE = 60.0
+#: Seconds that the holder of a turn may stand still before it counts as dead. Half of it must be longer than one call
+#: may take with all its tries (`theracast.predict.store.PATIENCE`: 4 times 20 s and the pauses): with 60 s, a call of
+#: an overloaded server that was tried again moved the alias after others had gone on.
+LEASE = 300.0
 #: Tag of what is a turn and no model.
 TURN = "theracast.turn"
 
