@@ -285,7 +285,8 @@ class SelectionModel(BaseEstimator):
             kept = {i: ts for i, ts in mine.items() if ts and i in there.index}
             scaled = self.assemblers_[study].scaled(there)
             parts.append(_one_left(self.selectors_[study].rank(scaled, kept, utility).table))
-        return pd.concat([p for p in parts if len(p)], ignore_index=True).assign(study=study)
+        # of nobody there is an empty table, with its columns
+        return pd.concat([p for p in parts if len(p)] or parts, ignore_index=True).assign(study=study)
 
     def _unknown(
         self, arms: tuple[Arm, ...], lacking: pd.DataFrame, failed: Mapping[str, Sequence[str]]

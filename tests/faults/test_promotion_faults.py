@@ -93,7 +93,6 @@ def test_R03_among_processes_exactly_one_wins(tmp_path):
         from theracast.errors import ModelError
         from theracast.predict.alias import set_champion
         from theracast.predict.store import connect
-from theracast.predict.trail import champions
         mlflow, store = connect({uri!r})
         client = mlflow.MlflowClient()
         client.get_registered_model("m")

@@ -73,6 +73,13 @@ def test_every_row_has_one_fate(predictor):
     assert lines.ranking[2] == "[]"
 
 
+def test_a_cohort_of_refused_rows_is_accounted_for(predictor):
+    found = predictor.rank(patients(age=[-4.0, 300.0]))
+    assert found.account() == {"rows_in": 2, "scored": 0, "abstained": 0, "rejected": 2}
+    assert found.aligned().decision.tolist() == ["rejected", "rejected"]
+    assert "THX-D15" in therapies_page(found, predictor)
+
+
 def test_a_lost_row_is_told_before_anything_is_written(predictor, tmp_path):
     found = predictor.rank(patients(age=[30.0, 70.0]))
     lost = replace(found, table=found.table[found.table.patient_id != "p1"])
@@ -146,7 +153,12 @@ def test_it_is_stored_as_plain_numbers_and_ranks_to_the_bit(predictor, tmp_path)
     cohort = patients(age=[30.0, np.nan, 70.0])
     again = SelectionPredictor(model, "0" * 64, uri=predictor.uri)
     pd.testing.assert_frame_equal(predictor.rank(cohort).table, again.rank(cohort).table)
-    assert {f.name for f in (tmp_path / "model").iterdir()} == {"golden.json", "manifest.json", "model.json", "schema.json"}
+    assert {f.name for f in (tmp_path / "model").iterdir()} == {
+        "golden.json",
+        "manifest.json",
+        "model.json",
+        "schema.json",
+    }
 
 
 def test_R05_a_flipped_byte_is_refused(predictor, tmp_path):
