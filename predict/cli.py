@@ -14,6 +14,7 @@ import theracast
 from theracast.errors import TheracastError, UsageError
 from theracast.predict.cli_datasets import app as datasets
 from theracast.predict.cli_features import blocks, build, check
+from theracast.predict.cli_models import app as models
 from theracast.predict.cli_rank import rank
 from theracast.predict.cli_score import Labelled, Model, Rate, Tracking, score, tell_site
 from theracast.predict.cli_serve import serve
@@ -173,15 +174,6 @@ def report(
     out.print(str(output), highlight=False, soft_wrap=True)
 
 
-@app.command()
-def models(tracking: Tracking = None) -> None:
-    """List the registered models, their versions and aliases."""
-    from theracast.predict.registry import list_models
-    from theracast.predict.store import store_uri
-
-    show(list_models(tracking), f"Models in {escape(store_uri(tracking))}")
-
-
 def _train_selection(wanted: SelectionExperiment, where: Path, promote: bool, tracking: str | None) -> None:
     from theracast.models.indications import SELECTIONS
     from theracast.models.selection_train import train_selection
@@ -221,6 +213,7 @@ def _show_validation(validation: Validation) -> None:
 for verb in (rank, serve, blocks, check, build):
     app.command()(verb)
 app.add_typer(datasets, name="datasets")
+app.add_typer(models, name="models")
 
 
 @app.callback(invoke_without_command=True)

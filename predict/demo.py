@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pandas as pd
 
+from theracast.errors import ModelError
 from theracast.features.datasets import load_cohort
 from theracast.models.config import Experiment
-from theracast.models.train import train
+from theracast.models.train import Training, train
 from theracast.models.validate import Validation
 from theracast.predict.batch import write_scores
 from theracast.predict.champion import champion_of, is_champion_of_another, version_of
+from theracast.predict.promotion import GATES
 from theracast.predict.publish import register
 from theracast.predict.records import Scores
 from theracast.predict.registry import load_predictor, load_validation
@@ -109,7 +111,7 @@ def run_demo(
     if version is None:
         training = train(experiment, progress)
         progress("register the model")
-        _, version = register(training, tracking=tracking, promote=promoted)
+        version, promoted = _registered(training, tracking, promoted)
     uri = f"models:/{experiment.name}@{CHAMPION}" if promoted else f"models:/{experiment.name}/{version}"
     progress(f"score {experiment.holdout[0]}, which the model never saw")
     predictor = load_predictor(uri, tracking=tracking)
@@ -132,6 +134,17 @@ def run_demo(
     files["store"] = Path(store_uri(tracking, create=True).removeprefix("sqlite:///"))
     took = time.monotonic() - begun
     return Demo(experiment, validation, uri, version, trained, promoted, scores, patient_id, files, took)
+
+
+def _registered(training: Training, tracking: str | None, promote: bool) -> tuple[str, bool]:
+    """Register; a champion that the gates find better keeps its alias."""
+    try:
+        return register(training, tracking=tracking, promote=promote)[1], promote
+    except ModelError as error:
+        version = version_of(training.experiment, tracking=tracking)
+        if error.code != GATES or version is None:
+            raise
+        return version, False
 
 
 def _clearest(table: pd.DataFrame) -> str:

@@ -19,6 +19,9 @@ from theracast.predict.trail import (
     whoever,
 )
 
+#: Of a challenger that the gates refuse.
+GATES = "THX-R12"
+
 
 @dataclass(frozen=True)
 class Promotion:
@@ -307,7 +310,7 @@ def _refused(name: str, before: str, version: str, verdict: Verdict) -> ModelErr
     lacking = all(c.outcome == "not comparable" for c in verdict.against)
     return ModelError(
         "the challenger is not comparable: needs --waive" if lacking else "the gates speak against the challenger",
-        code="THX-R12",
+        code=GATES,
         where=f"{name}: version {version} against champion {before}",
         got=verdict.summary(),
         fix=f"Version {version} stays registered; {before} stays champion. "

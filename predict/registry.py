@@ -14,6 +14,7 @@ import pandas as pd
 from theracast.errors import ModelError
 from theracast.models.storage import chooses
 from theracast.models.validate import Validation
+from theracast.predict.artifact import model_folder
 from theracast.predict.kept import unpack_validation
 from theracast.predict.predictor import Predictor
 from theracast.predict.store import CHAMPION, connect, reaching, safe_name, shown
@@ -51,7 +52,7 @@ def load_predictor(model_uri: str, *, tracking: str | None = None) -> Predictor:
     ...
     theracast.errors.ModelError: THX-R01: no such model | where: no/such/folder | ...
     """
-    folder, number = _fetched(model_uri, tracking)
+    folder, number = fetch_model(model_uri, tracking)
     return Predictor.from_folder(folder, uri=model_uri, version=number)
 
 
@@ -82,7 +83,7 @@ def load_any(model_uri: str, *, tracking: str | None = None) -> Predictor | Sele
     ...
     theracast.errors.ModelError: THX-R01: no such model | where: no/such/folder | ...
     """
-    folder, number = _fetched(model_uri, tracking)
+    folder, number = fetch_model(model_uri, tracking)
     kind = SelectionPredictor if chooses(folder) else Predictor
     return kind.from_folder(folder, uri=model_uri, version=number)
 
@@ -114,7 +115,7 @@ def load_selection_predictor(model_uri: str, *, tracking: str | None = None) -> 
     ...
     theracast.errors.ModelError: THX-R01: no such model | where: no/such/folder | ...
     """
-    folder, number = _fetched(model_uri, tracking)
+    folder, number = fetch_model(model_uri, tracking)
     return SelectionPredictor.from_folder(folder, uri=model_uri, version=number)
 
 
@@ -205,7 +206,7 @@ def fetch_folder(name: str, version: str, tracking: str | None = None) -> Path:
     >>> callable(fetch_folder)
     True
     """
-    return _fetched(f"models:/{safe_name(name)}/{version}", tracking)[0].parent.parent
+    return fetch_model(f"models:/{safe_name(name)}/{version}", tracking)[0].parent.parent
 
 
 def version_at(model: str, *, tracking: str | None = None) -> tuple[str, str]:
@@ -267,8 +268,35 @@ def _when(version: Any) -> str:
     return pd.Timestamp(version.creation_timestamp, unit="ms", tz="UTC").strftime("%Y-%m-%d %H:%M")
 
 
-def _fetched(model_uri: str, tracking: str | None) -> tuple[Path, str]:
-    """Bring a model's folder here, and say which version it is."""
+def fetch_model(model_uri: str, tracking: str | None = None) -> tuple[Path, str]:
+    """Bring a model's folder here, and say which version it is.
+
+    Parameters
+    ----------
+    model_uri : str
+        As in `load_predictor`.
+    tracking : str, optional
+        As in `theracast.predict.store.store_uri`.
+
+    Returns
+    -------
+    folder : Path
+        Of the model itself; nothing of it was opened.
+    version : str
+        Empty where there is none.
+
+    Raises
+    ------
+    ModelError
+        As `load_predictor`.
+
+    Examples
+    --------
+    >>> fetch_model("no/such/folder")
+    Traceback (most recent call last):
+    ...
+    theracast.errors.ModelError: THX-R01: no such model | where: no/such/folder | ...
+    """
     if not re.match(r"^(models|runs|mlflow-artifacts):/", model_uri):
         if not Path(model_uri).is_dir():
             raise ModelError(
@@ -277,8 +305,7 @@ def _fetched(model_uri: str, tracking: str | None) -> tuple[Path, str]:
                 where=model_uri,
                 wanted="a folder, or a URI such as models:/melanoma_ici@champion",
             )
-        inner = Path(model_uri) / "artifacts" / "model"
-        return inner if inner.is_dir() else Path(model_uri), ""
+        return model_folder(model_uri), ""
     mlflow, store = connect(tracking)
     with reaching(store):
         number = _version(mlflow.MlflowClient(), model_uri, store)
@@ -295,7 +322,7 @@ def _fetched(model_uri: str, tracking: str | None) -> tuple[Path, str]:
                 got="it is not there",
                 fix="'theracast models list' shows what there is.",
             ) from None
-    return folder / "artifacts" / "model", number
+    return model_folder(folder), number
 
 
 def _version(client: Any, model_uri: str, store: str) -> str:

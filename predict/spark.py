@@ -17,7 +17,7 @@ from theracast.errors import DataError, ModelError, SetupError, UsageError
 from theracast.features.cohort import Cohort
 from theracast.models.recalibration import AS_TRAINED, Recalibration
 from theracast.predict.predictor import Predictor
-from theracast.predict.registry import _fetched
+from theracast.predict.registry import fetch_model
 from theracast.predict.rows import usable_rows
 from theracast.predict.spark_task import Parcel, Task, aligned
 from theracast.predict.therapies import SelectionPredictor
@@ -163,7 +163,7 @@ def score_spark(
     True
     """
     functions = _pyspark()
-    folder, number = _fetched(str(model), tracking)
+    folder, number = fetch_model(str(model), tracking)
     parcel = Parcel.of(folder, str(model), number)
     predictor = parcel.open()
     if isinstance(predictor, SelectionPredictor) and site is not AS_TRAINED:
