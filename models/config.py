@@ -46,7 +46,7 @@ class Experiment(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     indication: str
-    name: str = ""
+    name: str = Field(default="", pattern=r"^[A-Za-z0-9._-]{0,64}$")
     claim: str = ""
     cohorts: list[str] = Field(default_factory=list)
     holdout: list[str] = Field(default_factory=list)

@@ -32,6 +32,7 @@ def test_what_is_given_stands_even_when_it_is_empty():
     [
         ("indication: melanoma_ici\nlerner: logistic\n", "lerner"),
         ("indication: melanoma_ici\nlearner: forest\n", "learner"),
+        ("indication: melanoma_ici\nname: ../champion\n", "name"),
         ("indication: melanoma_ici\ncohorts: 3\n", "cohorts"),
         ("learner: logistic\n", "indication"),
         ("", "indication"),
