@@ -290,8 +290,8 @@ def reaching(store: str) -> Iterator[None]:
     Examples
     --------
     >>> with reaching("http://localhost:5000"):
-    ...     os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"]
-    '3'
+    ...     "MLFLOW_HTTP_REQUEST_MAX_RETRIES" in os.environ
+    True
     """
     _begin()
     try:
