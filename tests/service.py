@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import httpx
@@ -103,7 +104,7 @@ class Client:
             async with httpx.AsyncClient(transport=transport, base_url="http://test", timeout=None) as client:
                 return await asyncio.gather(*(client.request(m, p, **r) for m, p, r in requests))
 
-        return asyncio.run(all_of_them())
+        return in_a_loop_of_its_own(all_of_them)
 
     def lines(self):
         return [json.loads(line) for line in self.log.getvalue().splitlines()]
@@ -181,3 +182,9 @@ def listening(app):
     finally:
         server.should_exit = True
         thread.join(20)
+
+
+def in_a_loop_of_its_own(story):
+    """Run a coroutine function; a browser, once started, keeps a loop running in the main thread."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(lambda: asyncio.run(story())).result()

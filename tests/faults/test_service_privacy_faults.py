@@ -1,6 +1,5 @@
 """Faults A06-A08: nothing of a patient leaves the service but to whom it belongs, and a retry is no second request."""
 
-import asyncio
 import json
 import re
 import signal
@@ -12,7 +11,7 @@ import httpx
 import psutil
 import pytest
 from faults.judge import CANARY
-from service import Client, process, refused, response_predictor
+from service import Client, in_a_loop_of_its_own, process, refused, response_predictor
 
 from theracast.errors import DataError
 from theracast.features.datasets import load_cohort
@@ -83,6 +82,7 @@ def unseen(answer):
     assert answer.status_code < 500, text
 
 
+@pytest.mark.nightly
 def test_A06_no_answer_log_or_metric_holds_what_was_sent(client):
     seen = set()
     for n, payload in enumerate(canaries()):
@@ -223,7 +223,7 @@ def test_A08_the_store_is_bounded_and_forgets():
         await ask("f")
         assert store._bytes <= 10_000
 
-    asyncio.run(story())
+    in_a_loop_of_its_own(story)
 
 
 # ---------------------------------------------------------------- as a process

@@ -61,7 +61,8 @@ def choosing():
         yield schemathesis.openapi.from_url(f"{address}/openapi.json")
 
 
-@pytest.mark.parametrize("examples", [5, pytest.param(200, marks=pytest.mark.nightly)])
+@pytest.mark.nightly  # two minutes
+@pytest.mark.parametrize("examples", [5, 200])
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda m: m.value)
 @pytest.mark.parametrize("kind", ["responding", "choosing"])
 def test_a04_every_answer_stands_in_the_document(request, kind, mode, examples):
