@@ -81,7 +81,8 @@ def test_R03_of_30_by_turns_exactly_one_wins(tmp_path, monkeypatch):
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     client = bare_versions(uri, 31)
     monkeypatch.setattr("theracast.predict.turns.stores.sqlite_file", lambda store: None)
-    one_won(race(client, uri, 30), 30, client)
+    # sqlite itself may be too busy for a caller, who is then told so
+    one_won(race(client, uri, 30), 30, client, told=("THX-R03", "THX-R01", "THX-R02"))
 
 
 @pytest.mark.nightly
