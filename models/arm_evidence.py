@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -69,6 +70,50 @@ def arm_evidence(
             reason = f"no signal to choose by: AUC {found} in held-out patients"
         lines.append({**line, **figures, "state": INSUFFICIENT if reason else RANKED, "reason": reason})
     return pd.DataFrame(lines)
+
+
+def pack_evidence(evidence: pd.DataFrame) -> list[dict[str, Any]]:
+    """Write evidence as plain values, JSON-ready.
+
+    Parameters
+    ----------
+    evidence : DataFrame
+        From `arm_evidence`.
+
+    Returns
+    -------
+    list of dict
+        One per therapy; what could not be estimated is None.
+
+    Examples
+    --------
+    >>> pack_evidence(pd.DataFrame({"therapy": ["drug"], "auc": [np.nan]}))
+    [{'therapy': 'drug', 'auc': None}]
+    """
+    return evidence.astype(object).where(evidence.notna(), None).to_dict("records")
+
+
+def unpack_evidence(packed: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Read evidence back.
+
+    Parameters
+    ----------
+    packed : sequence of mapping
+        From `pack_evidence`, also after a trip through JSON.
+
+    Returns
+    -------
+    DataFrame
+        As `arm_evidence` gave it.
+
+    Examples
+    --------
+    >>> unpack_evidence([{"therapy": "drug", "auc": None}]).auc.isna().tolist()
+    [True]
+    """
+    evidence = pd.DataFrame(packed)
+    numbers = [c for c in evidence if c not in ("therapy", "state", "reason", "n", "responders")]
+    return evidence.astype(dict.fromkeys(numbers, np.float64))
 
 
 def _briers(y: np.ndarray, score: np.ndarray, folds: np.ndarray) -> dict[str, float]:

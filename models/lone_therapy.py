@@ -11,7 +11,7 @@ from scipy.special import expit
 from sklearn.base import BaseEstimator
 
 from theracast.errors import DataError
-from theracast.models.arm_evidence import arm_evidence
+from theracast.models.arm_evidence import arm_evidence, pack_evidence, unpack_evidence
 from theracast.models.estimates import normal_quantile
 from theracast.models.meta_learners import Heads, Treated, t_learner
 from theracast.models.ranking import INSUFFICIENT, NOT_COMPARABLE, RANKING, TRIED, Ranking
@@ -180,14 +180,13 @@ class LoneTherapy(BaseEstimator):
         >>> LoneTherapy.from_state(lone.state()).state() == lone.state()
         True
         """
-        evidence = self.evidence_.astype(object).where(self.evidence_.notna(), None)
         return {
             "params": self.get_params(deep=False),
             "columns": list(self.columns_),
             "therapy": self.therapies_[0],
             "mechanism": self.mechanism_,
             "heads": self.heads_.state(),
-            "evidence": evidence.to_dict("records"),
+            "evidence": pack_evidence(self.evidence_),
         }
 
     @classmethod
@@ -213,7 +212,5 @@ class LoneTherapy(BaseEstimator):
         self = cls(**state["params"])
         self.columns_, self.therapies_ = tuple(state["columns"]), (state["therapy"],)
         self.mechanism_, self.heads_ = state["mechanism"], Heads.from_state(state["heads"])
-        evidence = pd.DataFrame(state["evidence"])
-        numbers = [c for c in evidence if c not in ("therapy", "state", "reason", "n", "responders")]
-        self.evidence_ = evidence.astype(dict.fromkeys(numbers, np.float64))
+        self.evidence_ = unpack_evidence(state["evidence"])
         return self

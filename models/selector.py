@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
 from theracast.errors import DataError, UsageError
-from theracast.models.arm_evidence import arm_evidence
+from theracast.models.arm_evidence import arm_evidence, pack_evidence, unpack_evidence
 from theracast.models.estimates import normal_quantile
 from theracast.models.meta_learners import LEARNERS, SURFACES
 from theracast.models.overlap import Overlap, Propensity, fit_propensity
@@ -233,7 +233,6 @@ class TherapySelector(BaseEstimator):
         """
         check_is_fitted(self)
         params = self.get_params(deep=False)
-        evidence = self.evidence_.astype(object).where(self.evidence_.notna(), None)
         return {
             "format": _FORMAT,
             "params": {**params, "propensity": None if self.propensity is None else dict(self.propensity)},
@@ -244,7 +243,7 @@ class TherapySelector(BaseEstimator):
             "surface": self.surface_.state(),
             "propensity": self.propensity_.state(),
             "overlap": self.overlap_.state(),
-            "evidence": evidence.to_dict("records"),
+            "evidence": pack_evidence(self.evidence_),
         }
 
     @classmethod
@@ -282,9 +281,7 @@ class TherapySelector(BaseEstimator):
         self.surface_ = SURFACES[state["surface"]["kind"]].from_state(state["surface"])
         self.propensity_ = Propensity.from_state(state["propensity"])
         self.overlap_ = Overlap.from_state(state["overlap"])
-        evidence = pd.DataFrame(state["evidence"])
-        numbers = [c for c in evidence if c not in ("therapy", "state", "reason", "n", "responders")]
-        self.evidence_ = evidence.astype(dict.fromkeys(numbers, np.float64))
+        self.evidence_ = unpack_evidence(state["evidence"])
         return self
 
     def _check_params(self) -> None:

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 import theracast
 from theracast.errors import DataError, ModelError, SetupError, UsageError
 from theracast.models.recalibration import AS_TRAINED, Recalibration
-from theracast.predict.files import replace_file
+from theracast.predict.files import replace_file, write_accounted
 from theracast.predict.predictor import Predictor
 from theracast.predict.records import Scores
 from theracast.predict.stream_chunk import Settings
@@ -68,15 +68,8 @@ def write_scores(scores: Scores, path: str | Path) -> dict[str, Any]:
     >>> write_scores(Scores(table, pd.DataFrame({"row": []}), 1), f"{tempfile.mkdtemp()}/s.parquet")["scored"]
     1
     """
-    path = Path(path)
     account = {**scores.account(), **scores.assumptions()}
-    replace_file(path, lambda temporary: scores.table.to_parquet(temporary, index=False))
-    rejects = path.with_suffix(".rejects.parquet")
-    if len(scores.rejects):
-        replace_file(rejects, lambda temporary: scores.rejects.to_parquet(temporary, index=False))
-    else:
-        rejects.unlink(missing_ok=True)
-    replace_file(path.with_suffix(".json"), lambda temporary: temporary.write_text(json.dumps(account)))
+    write_accounted(scores.table, scores.rejects, account, path)
     return account
 
 

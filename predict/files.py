@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from theracast.errors import SetupError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def replace_file(path: str | Path, write: Callable[[Path], object]) -> Path:
@@ -58,3 +63,41 @@ def replace_file(path: str | Path, write: Callable[[Path], object]) -> Path:
             fix="Check space and rights.",
         ) from None
     return path
+
+
+def write_accounted(table: pd.DataFrame, rejects: pd.DataFrame, account: Mapping[str, Any], path: str | Path) -> None:
+    """Write a table; refused rows go to ``<name>.rejects.parquet``, the account to ``<name>.json``.
+
+    Parameters
+    ----------
+    table : DataFrame
+        What was made of the rows.
+    rejects : DataFrame
+        Refused rows; without any, no such file is left.
+    account : mapping
+        JSON-ready.
+    path : str or Path
+        The Parquet file; replaced whole or not at all.
+
+    Raises
+    ------
+    SetupError
+        THX-S03 as `replace_file`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import pandas as pd
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> write_accounted(pd.DataFrame({"a": [1]}), pd.DataFrame(), {"rows_in": 1}, folder / "s.parquet")
+    >>> sorted(f.name for f in folder.iterdir())
+    ['s.json', 's.parquet']
+    """
+    path = Path(path)
+    replace_file(path, lambda scratch: table.to_parquet(scratch, index=False))
+    refused = path.with_suffix(".rejects.parquet")
+    if len(rejects):
+        replace_file(refused, lambda scratch: rejects.to_parquet(scratch, index=False))
+    else:
+        refused.unlink(missing_ok=True)
+    replace_file(path.with_suffix(".json"), lambda scratch: scratch.write_text(json.dumps(account)))

@@ -18,7 +18,7 @@ from theracast.models.selection import SelectionModel
 from theracast.models.storage import load_selection
 from theracast.models.therapy_names import therapy_named
 from theracast.models.utility import Utility
-from theracast.predict.files import replace_file
+from theracast.predict.files import write_accounted
 from theracast.predict.rows import refused_rows, usable_rows
 from theracast.provenance import digest_json
 
@@ -293,15 +293,8 @@ def write_rankings(rankings: Rankings, path: str | Path) -> dict[str, Any]:
     >>> write_rankings(ranked, f"{tempfile.mkdtemp()}/r.parquet")["standard"]
     'as treated'
     """
-    path = Path(path)
     account = {**rankings.account(), "standard": rankings.standard}
-    replace_file(path, lambda scratch: rankings.table.to_parquet(scratch, index=False))
-    rejects = path.with_suffix(".rejects.parquet")
-    if len(rankings.rejects):
-        replace_file(rejects, lambda scratch: rankings.rejects.to_parquet(scratch, index=False))
-    else:
-        rejects.unlink(missing_ok=True)
-    replace_file(path.with_suffix(".json"), lambda scratch: scratch.write_text(json.dumps(account)))
+    write_accounted(rankings.table, rankings.rejects, account, path)
     return account
 
 
