@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -102,12 +103,15 @@ def to_numbers(values: pd.Series, where: str) -> tuple[pd.Series, list[Problem]]
     """
     if pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
         numbers = pd.Series(values.to_numpy(dtype=np.float64, na_value=np.nan), index=values.index)
+        infinite = np.abs(numbers.to_numpy()) >= INFINITE
+        if not infinite.any():
+            return numbers, []
         text = pd.Series("", index=values.index, dtype=object)
     else:
         text = values.astype(object).where(values.notna(), "").map(str).str.strip()
         numbers = pd.to_numeric(text.where(text != ""), errors="coerce").astype(np.float64)
+        infinite = np.abs(numbers.to_numpy()) >= INFINITE
     unread = numbers.isna().to_numpy() & ~text.str.lower().isin(UNKNOWN).to_numpy()
-    infinite = np.abs(numbers.to_numpy()) >= INFINITE
     censored = unread & text.str.match(_CENSORED).to_numpy(dtype=bool)
     comma = unread & text.str.match(_DECIMAL_COMMA).to_numpy(dtype=bool)
     kinds = [
@@ -118,6 +122,34 @@ def to_numbers(values: pd.Series, where: str) -> tuple[pd.Series, list[Problem]]
     ]
     problems = [Problem(code, where, what, _positions(mask)) for code, mask, what in kinds if mask.any()]
     return numbers.mask(infinite), problems
+
+
+def each_text_once(values: pd.Series, read: Callable[[str], Any]) -> np.ndarray:
+    """Read the text of every cell, each different one a single time.
+
+    Parameters
+    ----------
+    values : Series of shape (n_patients,)
+        Any cells; an empty one is read as the empty string.
+    read : callable
+        Of the text of a cell.
+
+    Returns
+    -------
+    ndarray of object, shape (n_patients,)
+        What was read.
+
+    Examples
+    --------
+    >>> each_text_once(pd.Series(["M ", None, "M "]), str.strip).tolist()
+    ['M', '', 'M']
+    """
+    if values.dtype == object:  # 1, 1.0 and True are one key, and three texts
+        values = values.map(str, na_action="ignore")
+    codes, cells = pd.factorize(values)
+    found = np.empty(len(cells) + 1, dtype=object)
+    found[:] = [*(read(str(c)) for c in cells.tolist()), read("")]
+    return found[codes]  # -1, no cell, is the last
 
 
 def table_to_numbers(table: pd.DataFrame, where: str) -> tuple[pd.DataFrame, list[Problem]]:

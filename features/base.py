@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from theracast.checks import Problem, out_of_range, to_numbers
+from theracast.checks import Problem, each_text_once, out_of_range, to_numbers
 from theracast.errors import DataError
 from theracast.features.cohort import Cohort, as_cohort
 from theracast.features.spec import BlockSpec, Feature
@@ -276,7 +276,7 @@ class OmicsBlock(TransformerMixin, BaseEstimator):
         ['f']
         """
         _, values = cohort.column(name, self.spec.tables)
-        return values.astype(object).where(values.notna(), "").map(lambda v: str(v).strip().lower())
+        return pd.Series(each_text_once(values, lambda text: text.strip().lower()), index=values.index)
 
     def fit(self, X: Cohort | pd.DataFrame, y: object = None) -> Self:
         """Check the training patients and keep what `learn` keeps.

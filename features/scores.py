@@ -21,7 +21,6 @@ from theracast.features.cohort import Cohort
 from theracast.features.scales import ARRAY, COUNTS
 from theracast.features.symbols import SymbolTable, approved, symbol_table
 from theracast.features.tables import load_table
-from theracast.kernels.enrichment import set_means
 
 #: The denominator of every score: 18 housekeeping genes (NanoString Tech Note 2009).
 HOUSEKEEPING = "Reference_NanoString09"
@@ -99,7 +98,11 @@ def set_scores(cohort: Cohort, sets: Sequence[str], min_coverage: float = 0.8) -
     """
     names = [*sets, HOUSEKEEPING]
     published = cohort.table("signatures").reindex(columns=names).astype(np.float64)
-    measured, share = _from_genes(cohort.table("expression"), names, min_coverage)
+    if "expression" in cohort.tables:
+        measured, share = _from_genes(cohort.table("expression"), names, min_coverage)
+    else:  # the symbols of all genes take a quarter of a second to read
+        measured = pd.DataFrame(np.nan, index=cohort.ids, columns=names)
+        share = pd.Series(0.0, index=cohort.ids)
     has_published = published[HOUSEKEEPING].notna()
     raw = published.where(has_published, measured)
     base = raw[HOUSEKEEPING]
@@ -173,6 +176,8 @@ def relative_only(cohort: Cohort) -> list[Problem]:
 
 
 def _from_genes(expression: pd.DataFrame, names: list[str], min_coverage: float) -> tuple[pd.DataFrame, pd.Series]:
+    from theracast.kernels.enrichment import set_means  # numba takes .3 s, which published scores need not wait for
+
     genes = genes_of([n for n in names if n != HOUSEKEEPING])
     values = expression.reindex(columns=list(genes)).to_numpy(dtype=np.float64)
     position = {g: i for i, g in enumerate(genes)}

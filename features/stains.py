@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from theracast.checks import INFINITE, UNKNOWN, Problem
+from theracast.checks import INFINITE, UNKNOWN, Problem, each_text_once
 from theracast.features.cohort import Cohort
 
 #: Top of each score.
@@ -153,7 +153,7 @@ def read_stains(cohort: Cohort, tables: Sequence[str], name: str) -> Stains:
     """
     where, cells = cohort.column(name, tables)
     _, units = cohort.column(f"{name}_unit", tables)
-    kinds = units.map(lambda u: "" if pd.isna(u) else _kind(str(u).lower(), name)).astype(object)
+    kinds = pd.Series(each_text_once(units, lambda u: _kind(u.lower(), name)), index=units.index, dtype=object)
     if pd.api.types.is_numeric_dtype(cells):
         numbers = pd.Series(cells.to_numpy(dtype=np.float64, na_value=np.nan), cells.index)
         infinite = (numbers.abs() >= INFINITE).to_numpy()

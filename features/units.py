@@ -17,7 +17,7 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
-from theracast.checks import UNKNOWN, Problem, to_numbers
+from theracast.checks import UNKNOWN, Problem, each_text_once, to_numbers
 from theracast.features.cohort import Cohort
 from theracast.features.tables import load_table
 from theracast.registry import Registry
@@ -210,7 +210,10 @@ def read_quantity(
     numbers, problems = to_numbers(cells, where)
     values = numbers.to_numpy()
     _, declared = cohort.column(f"{column}_unit", [where.partition(":")[0]])
-    spelling = declared.map(spelt).to_numpy(dtype=object)
+    spelling = each_text_once(declared, spelt)
+    if spelling.size and not numbers.notna().any() and not problems:  # nobody has it: nothing is to be judged
+        nothing = pd.Series(np.nan, index=cohort.ids)
+        return Reading(nothing, pd.Series(np.int8(0), cohort.ids, "int8"), [])
     mine = np.full(len(values), -1)
     for k, unit in enumerate(units):
         mine[np.isin(spelling, list(unit.also))] = k

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from theracast.checks import Problem
+from theracast.checks import Problem, each_text_once
 from theracast.features.base import Measured, OmicsBlock
 from theracast.features.cohort import Cohort
 from theracast.features.gene_panels import panel_mb, panel_names, panel_problems
@@ -204,7 +204,12 @@ class MutationsBlock(OmicsBlock):
     def _read(self, cohort: Cohort) -> tuple[pd.Series, pd.Series, pd.Series]:
         tmb, size = self.numbers(cohort, "tmb"), self._declared(cohort)
         unit = self.words(cohort, "tmb_unit")
-        count = unit.str.contains("count") | unit.map(lambda u: any(m in u for m in _MISLABELLED_COUNTS))
-        kind = pd.Series(np.where(count, "count", np.where(unit.str.contains("/mb"), "mut/Mb", "")), index=tmb.index)
-        exome = unit.str.contains("exome") | unit.str.contains("compass")
+        kind = pd.Series(each_text_once(unit, _kind), index=tmb.index, dtype=object)
+        exome = each_text_once(unit, lambda u: "exome" in u or "compass" in u).astype(bool)
         return tmb, kind, size.where(size.notna(), np.where(exome, self.exome_mb, np.nan))
+
+
+def _kind(unit: str) -> str:
+    if "count" in unit or any(m in unit for m in _MISLABELLED_COUNTS):
+        return "count"
+    return "mut/Mb" if "/mb" in unit else ""
