@@ -4,11 +4,32 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping
-from typing import TypeVar
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TypeVar, cast
 
 from theracast.errors import UsageError
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Later:
+    """A thing that is imported when it is first looked up.
+
+    Attributes
+    ----------
+    module, name : str
+        Where it is.
+
+    Examples
+    --------
+    >>> Registry("kind of number", {"fraction": Later("fractions", "Fraction")})["fraction"].__name__
+    'Fraction'
+    """
+
+    module: str
+    name: str
 
 
 class Registry(Mapping[str, T]):
@@ -19,7 +40,7 @@ class Registry(Mapping[str, T]):
     kind : str
         What the things are, for the error message: ``"block"``.
     items : dict of str to object
-        The things.
+        The things, or `Later` where they are.
 
     Raises
     ------
@@ -37,12 +58,15 @@ class Registry(Mapping[str, T]):
     theracast.errors.UsageError: no block named 'mutation' | ... | do: Did you mean 'mutations'?
     """
 
-    def __init__(self, kind: str, items: dict[str, T]) -> None:
+    def __init__(self, kind: str, items: Mapping[str, T | Later]) -> None:
         self._kind, self._items = kind, dict(items)
 
     def __getitem__(self, name: str) -> T:
         if name in self._items:
-            return self._items[name]
+            item = self._items[name]
+            if isinstance(item, Later):
+                item = self._items[name] = cast(T, getattr(import_module(item.module), item.name))
+            return item
         near = difflib.get_close_matches(name, self._items, n=1)
         raise UsageError(
             f"no {self._kind} named {name!r}",

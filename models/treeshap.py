@@ -15,8 +15,6 @@ import xgboost as xgb
 from scipy.special import logit
 
 from theracast.errors import DataError, ModelError
-from theracast.kernels.treeshap import shap_values
-from theracast.kernels.treeshap_pairs import shap_interactions
 from theracast.kernels.treeshap_program import DEEPEST, shap_program
 
 _FORMAT = 2
@@ -148,6 +146,8 @@ class TreeTables:
         >>> TreeTables.from_booster(booster).contributions(np.full((2, 2), np.nan)).shape
         (2, 3)
         """
+        from theracast.kernels.treeshap import shap_values  # numba takes .3 s, and a score needs no shares
+
         shares = shap_values(self._values(X), self.columns, self.code, self.number, self.bias)
         return shares[:, 0] if self.bias.size == 1 else shares
 
@@ -187,6 +187,8 @@ class TreeTables:
         values, columns = self._values(X), self.columns
         if only_used:
             values, columns = np.take(values, columns, axis=1), np.arange(columns.size)
+        from theracast.kernels.treeshap_pairs import shap_interactions
+
         pairs = shap_interactions(values, columns, self.code, self.number, self.bias)
         return pairs[:, 0] if self.bias.size == 1 else pairs
 

@@ -1,6 +1,8 @@
 """The contract of every block: one list of promises, held against each."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -42,6 +44,19 @@ def with_nobody(tables):
     clinical = tables.get("clinical", pd.DataFrame(index=pd.Index(list(ids), name="patient_id")))
     clinical = clinical.reindex([*clinical.index, "nobody"])
     return {"clinical": clinical, **{k: t for k, t in tables.items() if k != "clinical"}}
+
+
+def test_every_block_is_listed_under_the_name_in_its_spec():
+    assert {name: kind.spec.name for name, kind in BLOCKS.items()} == {name: name for name in BLOCKS}
+
+
+def test_a_model_of_two_blocks_does_not_wait_for_the_others_or_for_numba():
+    ask = (
+        "import sys; from theracast.features.blocks import BLOCKS; BLOCKS['clinical'], BLOCKS['signatures'];"
+        "print(*[m for m in sys.modules if m == 'numba' or m.startswith('theracast.features.blocks.')])"
+    )
+    loaded = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True).stdout.split()
+    assert {m.rpartition(".")[2] for m in loaded} == {"clinical", "signatures"}
 
 
 @pytest.fixture(params=[*((n, "example") for n in BLOCKS), *((n, "real") for n in REAL)], ids="-".join)
