@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from registries import mlflow_server
 
 from theracast.errors import DataError, ModelError
 from theracast.features.datasets import load_cohort
-from theracast.models.base import ResponseModel
 from theracast.models.config import Experiment
 from theracast.models.storage import save_model
 from theracast.models.train import train
@@ -27,6 +27,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:mlflow.*", "ignore:
 
 ROOT = Path(__file__).parents[2]
 CANARY = "ZZPHI"
+LEARNERS = ("logistic", "xgboost")
 SMALL = Experiment(indication="melanoma_ici", cohorts=["liu2019_mel", "riaz2017_mel"], holdout=["mgh2022_mel"])
 
 
@@ -291,20 +292,28 @@ def test_A06_the_canary_test_bites(pyfunc, wide, caplog, recwarn, capfd, monkeyp
 # ---------------------------------------------------------------- other environments
 
 _SAY = """
-import json, sys, platform
+import json, platform, sys
 import numpy, xgboost
+from theracast.errors import TheracastError
 from theracast.features.datasets import load_cohort
-from theracast.models.storage import load_model
-out = {"versions": [platform.python_version(), numpy.__version__, xgboost.__version__]}
-for folder in sys.argv[1:]:
-    model, about = load_model(folder)
-    table = model.respond(load_cohort("mgh2022_mel")).table
-    out[folder] = [[v.hex() for c in ("probability", "lower", "upper") for v in table[c]], table.decision.tolist(),
-                   about.get("loaded", "")]
+from theracast.predict.registry import load_predictor
+from theracast.predict.store import connect
+tracking, cohort = sys.argv[1], load_cohort("mgh2022_mel")
+mlflow, _ = connect(tracking)
+out = {"versions": {"python": platform.python_version(), "numpy": numpy.__version__, "xgboost": xgboost.__version__}}
+for name in sys.argv[2:]:
+    uri = f"models:/{name}@champion"
+    try:
+        predictor = load_predictor(uri, tracking=tracking)
+    except TheracastError as error:
+        out[name] = {"refused": str(error)}
+        continue
+    table, by_mlflow = predictor.score(cohort).table, mlflow.pyfunc.load_model(uri).predict(cohort.wide())
+    out[name] = {"numbers": [v.hex() for c in ("probability", "lower", "upper") for v in table[c]],
+                 "decisions": table.decision.tolist(), "by_mlflow": [v.hex() for v in by_mlflow.probability],
+                 "version": predictor.version, "note": predictor.about.get("loaded", "")}
 print(json.dumps(out))
 """
-_NEEDS = ["numpy", "scipy", "pandas", "pyarrow", "scikit-learn", "joblib", "threadpoolctl", "numba", "xgboost"]
-_NEEDS += ["pydantic", "typer", "rich", "pyyaml", "matplotlib", "jinja2", "pooch", "requests", "filelock"]
 
 
 def _python(version):
@@ -313,39 +322,58 @@ def _python(version):
     return next((str(p) for p in places if p), None)
 
 
+def _ran(*call, **options):
+    done = subprocess.run([*map(str, call)], capture_output=True, text=True, check=False, **options)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """Of this tree, and of nothing that an earlier build left behind."""
+    place = tmp_path_factory.mktemp("wheel")
+    for part in ("core", "features", "models", "predict"):
+        shutil.copytree(ROOT / part, place / "tree" / part, ignore=shutil.ignore_patterns("__pycache__"))
+    for part in ("pyproject.toml", "README.md", "LICENSE", "NOTICE"):
+        shutil.copy(ROOT / part, place / "tree")
+    _ran(sys.executable, "-m", "build", "--wheel", "--no-isolation", "-o", place, place / "tree")
+    return next(place.glob("*.whl"))
+
+
+@pytest.fixture(scope="module")
+def served(wheel, tmp_path_factory):
+    """Two models on a real tracking server, and what this environment says of them; after the wheel was built."""
+    with mlflow_server(tmp_path_factory.mktemp("served")) as uri:
+        for learner in LEARNERS:
+            register(train(SMALL.model_copy(update={"learner": learner, "name": learner})), tracking=uri)
+        yield uri, json.loads(_ran(sys.executable, "-c", _SAY, uri, *LEARNERS).splitlines()[-1])
+
+
 @pytest.mark.nightly
 @pytest.mark.parametrize("version", ["3.11", "3.12", "3.13"])
-def test_R06_another_environment_loads_the_wheel_and_says_the_same_to_the_bit(tmp_path, version):
-    """A wheel of this tree in a venv of its own, with the versions that are resolved for it; no mlflow there."""
-    python = _python(version)
+def test_R06_another_environment_loads_by_alias_and_says_the_same_to_the_bit_or_why_not(
+    wheel, served, tmp_path, version
+):
+    """A venv with the wheel and what it asks for; over a real server, by our door and by MLflow's."""
+    python, (uri, here) = _python(version), served
     if python is None:
         pytest.skip(f"no Python {version}")
-    for learner in ("logistic", "xgboost"):
-        save_model(ResponseModel("melanoma_ici", learner=learner).fit(load_cohort("liu2019_mel")), tmp_path / learner)
-    folders = [str(tmp_path / "logistic"), str(tmp_path / "xgboost")]
-    for part in ("core", "features", "models", "predict"):  # what an earlier build left behind stays out
-        shutil.copytree(ROOT / part, tmp_path / "tree" / part, ignore=shutil.ignore_patterns("__pycache__"))
-    for part in ("pyproject.toml", "README.md", "LICENSE", "NOTICE"):
-        shutil.copy(ROOT / part, tmp_path / "tree")
-    tree = str(tmp_path / "tree")
-    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "-o", str(tmp_path / "wheel"), tree]
-    subprocess.run(build, check=True, capture_output=True)
-    subprocess.run([python, "-m", "venv", str(tmp_path / "venv")], check=True)
-    inside = str(tmp_path / "venv" / "bin" / "python")
-    install = [inside, "-m", "pip", "install", "-q"]
-    subprocess.run([*install, "-c", str(ROOT / "constraints.txt"), *_NEEDS], check=True, capture_output=True)
-    (wheel,) = (tmp_path / "wheel").glob("*.whl")
-    subprocess.run([*install, "--no-deps", str(wheel)], check=True, capture_output=True)
-    told = {}
-    for name, interpreter in (("here", sys.executable), ("there", inside)):
-        ran = subprocess.run(
-            [interpreter, "-c", _SAY, *folders], check=True, capture_output=True, cwd=tmp_path, text=True
-        )
-        told[name] = json.loads(ran.stdout.splitlines()[-1])
+    _ran(python, "-m", "venv", tmp_path / "venv")
+    inside = tmp_path / "venv" / "bin" / "python"
+    _ran(inside, "-m", "pip", "install", "-q", "-c", ROOT / "constraints.txt", wheel)
+    there = json.loads(_ran(inside, "-c", _SAY, uri, *LEARNERS, cwd=tmp_path).splitlines()[-1])
     shutil.rmtree(tmp_path / "venv")
-    assert told["there"]["versions"][0].startswith(version)
-    for folder in folders:
-        assert told["there"][folder][:2] == told["here"][folder][:2]
-        note = told["there"][folder][2]
-        assert ("python" in note) == (told["there"]["versions"][0] != told["here"]["versions"][0])
-        assert "code of theracast" not in note  # the wheel holds the code that wrote the model
+    assert there["versions"]["python"].startswith(version)
+    for learner in LEARNERS:
+        mine, theirs = here[learner], there[learner]
+        assert mine["note"] == ""
+        assert mine["by_mlflow"] == mine["numbers"][: len(mine["by_mlflow"])]
+        if "refused" in theirs:
+            assert version != "3.11"
+            assert "THX-R06" in theirs["refused"]
+            for side in (here, there):
+                assert f"python {side['versions']['python']}" in theirs["refused"]
+            continue
+        assert {k: v for k, v in theirs.items() if k != "note"} == {k: v for k, v in mine.items() if k != "note"}
+        assert ("python" in theirs["note"]) == (here["versions"]["python"] != there["versions"]["python"])
+        assert "code of theracast" not in theirs["note"]  # the wheel holds the code that wrote the model
