@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pandas as pd
@@ -13,10 +13,13 @@ from theracast.errors import ModelError
 from theracast.models.recalibration import AS_TRAINED
 from theracast.predict.explain import TOLERANCE, Explanation
 from theracast.predict.predictor import Predictor
+from theracast.predict.serve.asked import Asked
 from theracast.predict.serve.held import Current
-from theracast.predict.serve.patients import Asked
 from theracast.predict.serve.refusals import ServiceError, hiding
-from theracast.predict.therapies import SelectionPredictor
+from theracast.predict.therapies import Rankings, SelectionPredictor
+
+#: Takes the texts of a request out of a message.
+Hide = Callable[[str], str]
 
 
 def predicted(current: Current, asked: Asked, explained: bool = False) -> dict[str, Any]:
@@ -49,12 +52,16 @@ def predicted(current: Current, asked: Asked, explained: bool = False) -> dict[s
     True
     """
     predictor = _of_kind(current, Predictor, "/rank")
-    if asked.tried or asked.therapies:
+    if asked.tried or asked.therapies or asked.utility:
         raise ServiceError(
-            400, "therapies have no place here", code="THX-A04", where="tried, therapies", fix="Leave them out."
+            400,
+            "therapies have no place here",
+            code="THX-A04",
+            where="tried, therapies, utility",
+            fix="Leave them out.",
         )
     scores = predictor.score(asked.cohort(), explained=explained, strict=asked.strict, site=AS_TRAINED)
-    lines = _rows(scores.aligned(), scores.rejects, asked)
+    lines = lines_of(scores.aligned(), scores.rejects, asked.wide.index, lambda _: hiding(asked.secrets()))
     if scores.explanation is not None:
         known = set(scores.explanation.points.index)
         for line in lines:
@@ -63,7 +70,7 @@ def predicted(current: Current, asked: Asked, explained: bool = False) -> dict[s
     return {
         "model": current.named(),
         "account": scores.account(),
-        "assumptions": _plain(scores.assumptions()),
+        "assumptions": plain(scores.assumptions()),
         "predictions": lines,
     }
 
@@ -96,8 +103,8 @@ def ranked(current: Current, asked: Asked) -> dict[str, Any]:
     True
     """
     predictor = _of_kind(current, SelectionPredictor, "/predict")
-    found = predictor.rank(asked.cohort(), tried=asked.tried, therapies=asked.therapies, strict=asked.strict)
-    lines = _rows(found.aligned(), found.rejects, asked)
+    found = _choice(predictor, asked)
+    lines = lines_of(found.aligned(), found.rejects, asked.wide.index, lambda _: hiding(asked.secrets()))
     for line in lines:
         line["ranking"] = json.loads(line["ranking"])
     return {
@@ -141,17 +148,17 @@ def reported(current: Current, asked: Asked) -> tuple[str, dict[str, int]]:
         raise ServiceError(
             413, "a page is of one patient", code="THX-A03", wanted="one patient", fix="Ask for one after the other."
         )
-    cohort, predictor = asked.cohort(), current.predictor
+    predictor = current.predictor
     patient = str(asked.wide.index[0])
     if isinstance(predictor, Predictor):
         from theracast.predict.report.page import patient_page
 
-        scores = predictor.score(cohort, explained=True, strict=asked.strict)
+        scores = predictor.score(asked.cohort(), explained=True, strict=asked.strict)
         return patient_page(scores, patient, predictor.model.spec, predictor.about), scores.account()
     from theracast.predict.report.therapies import therapies_page
 
-    found = predictor.rank(cohort, tried=asked.tried, therapies=asked.therapies, strict=asked.strict)
-    return therapies_page(found, predictor, patient, cohort), found.account()
+    found = _choice(predictor, asked)
+    return therapies_page(found, predictor, patient, asked.cohort()), found.account()
 
 
 def _of_kind(current: Current, kind: type, instead: str) -> Any:
@@ -160,40 +167,89 @@ def _of_kind(current: Current, kind: type, instead: str) -> Any:
     return current.predictor
 
 
-def _rows(aligned: pd.DataFrame, rejects: pd.DataFrame, asked: Asked) -> list[dict[str, Any]]:
-    """Write one line per row in, each with its number; a refused one with its code."""
-    if len(aligned) != len(asked.wide) or aligned["patient_id"].tolist() != asked.wide.index.tolist():
-        raise ModelError("rows were lost", code="THX-S01", wanted=f"{len(asked.wide)} rows in the order given")
+def lines_of(
+    aligned: pd.DataFrame, rejects: pd.DataFrame, ids: Sequence[str] | pd.Index, hidden: Callable[[int], Hide]
+) -> list[dict[str, Any]]:
+    """Write one line per row in, each with its number; a refused one with its code.
+
+    Parameters
+    ----------
+    aligned, rejects : DataFrame
+        From `theracast.predict.records.Scores`, or from rankings.
+    ids : sequence of str
+        Of the rows in, in order.
+    hidden : callable
+        Gives, for a row (from 1), what takes the texts of its request out of a message.
+
+    Returns
+    -------
+    list of dict
+        Plain Python.
+
+    Raises
+    ------
+    ModelError
+        THX-S01 when a row was lost, or stands elsewhere.
+
+    Examples
+    --------
+    >>> row = pd.DataFrame({"patient_id": ["p1"], "decision": ["abstain"]})
+    >>> lines_of(row, pd.DataFrame(), ["p1"], lambda _: str)
+    [{'row': 1, 'code': '', 'patient_id': 'p1', 'decision': 'abstain'}]
+    """
+    if aligned["patient_id"].tolist() != list(ids):
+        raise ModelError("rows were lost", code="THX-S01", wanted=f"{len(ids)} rows in the order given")
     codes = dict(zip(rejects["row"].astype(int), rejects["code"], strict=True)) if len(rejects) else {}
-    hide: Callable[[str], str] = hiding(asked.secrets()) if codes else str
     lines = []
     for row, line in enumerate(aligned.to_dict("records"), start=1):
-        plain = {str(k): _plain(v) for k, v in line.items()}
+        cells = {str(k): plain(v) for k, v in line.items()}
         if row in codes:
-            plain["reason"] = hide(str(plain["reason"]))
-        lines.append({"row": row, "code": codes.get(row, ""), **plain})
+            cells["reason"] = hidden(row)(str(cells["reason"]))
+        lines.append({"row": row, "code": codes.get(row, ""), **cells})
     return lines
+
+
+def plain(value: Any) -> Any:
+    """Make plain Python of a value; what is not a number is None.
+
+    Parameters
+    ----------
+    value : Any
+        Of numpy, or plain.
+
+    Returns
+    -------
+    Any
+        As `json.dumps` takes it.
+
+    Examples
+    --------
+    >>> plain({"a": [float("nan"), 1.5]})
+    {'a': [None, 1.5]}
+    """
+    if isinstance(value, dict):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(v) for v in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _choice(predictor: SelectionPredictor, asked: Asked) -> Rankings:
+    return predictor.rank(
+        asked.cohort(), tried=asked.tried, utility=asked.utility, therapies=asked.therapies, strict=asked.strict
+    )
 
 
 def _explained(explanation: Explanation, patient_id: str) -> dict[str, Any]:
     points = explanation.points.loc[patient_id]
     withheld = bool(points.isna().any())
     return {
-        "reference": _plain(explanation.reference[patient_id]),
+        "reference": plain(explanation.reference[patient_id]),
         "withheld": withheld,
         "tolerance": TOLERANCE,
         "cohort": explanation.cohort,
-        "blocks": {} if withheld else _plain(explanation.by_block().loc[patient_id].to_dict()),
-        "features": _plain(explanation.patient(patient_id).to_dict("records")),
+        "blocks": {} if withheld else plain(explanation.by_block().loc[patient_id].to_dict()),
+        "features": plain(explanation.patient(patient_id).to_dict("records")),
     }
-
-
-def _plain(value: Any) -> Any:
-    """Plain Python; what is not a number is None."""
-    if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
-    if hasattr(value, "item"):
-        value = value.item()
-    return None if isinstance(value, float) and not math.isfinite(value) else value

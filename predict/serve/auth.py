@@ -23,11 +23,18 @@ ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES
 class Gatekeeper(Protocol):
     """Tells who asks.
 
+    Attributes
+    ----------
+    waits : bool
+        Whether it may have to ask somebody else, and is asked in a thread.
+
     Examples
     --------
     >>> Open().caller({})
     'anyone'
     """
+
+    waits: bool
 
     def caller(self, headers: Mapping[str, str]) -> str:
         """Name the caller, so that nobody is given another's stored answer.
@@ -63,6 +70,8 @@ class Open:
     >>> Open().caller({})
     'anyone'
     """
+
+    waits = False
 
     def caller(self, headers: Mapping[str, str]) -> str:
         """Name nobody.
@@ -100,6 +109,7 @@ class Keys:
     'dbefafb6'
     """
 
+    waits = False
     digests: tuple[str, ...]
 
     @classmethod
@@ -190,6 +200,8 @@ class Tokens:
     ...
     theracast.predict.serve.refusals.ServiceError: THX-A10: a token is needed | ...
     """
+
+    waits = True
 
     def __init__(self, issuer: str, audience: str, jwks: str) -> None:
         try:

@@ -104,7 +104,10 @@ class Gate:
         if route in FREE:
             await self._app(scope, receive, send)
             return
-        scope["state"]["caller"] = await asyncio.to_thread(self._gatekeeper.caller, headers)
+        caller = self._gatekeeper.caller
+        scope["state"]["caller"] = (
+            await asyncio.to_thread(caller, headers) if self._gatekeeper.waits else caller(headers)
+        )
         if scope["method"] not in ("POST", "PUT", "PATCH"):
             await self._app(scope, receive, send)
             return

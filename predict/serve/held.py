@@ -77,6 +77,25 @@ class Current:
         arms = self.predictor.model.selection.arms
         return tuple(dict.fromkeys(b for a in arms for b in a.blocks if b in BLOCKS))
 
+    @property
+    def therapies(self) -> frozenset[str]:
+        """Therapies that the model chooses between.
+
+        Returns
+        -------
+        frozenset of str
+            None for a response model.
+
+        Examples
+        --------
+        >>> from theracast.models.base import ResponseModel
+        >>> sorted(Current(Predictor(ResponseModel("melanoma_ici"), "0" * 64)).therapies)
+        []
+        """
+        if isinstance(self.predictor, Predictor):
+            return frozenset()
+        return frozenset(a.therapy for a in self.predictor.model.selection.arms)
+
     def named(self) -> dict[str, Any]:
         """Return what every answer says of the model.
 

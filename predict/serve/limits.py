@@ -28,6 +28,11 @@ class Limits:
         Threads that work on the model. Scoring is bound by the processor: more than cores is no gain.
     body_seconds, work_seconds, header_seconds : float
         For a body to arrive, for an answer to be made, for the head of a request to arrive.
+    crowd : int
+        Patients of several callers that are scored in one call.
+    gather_seconds : float
+        A call waits for others as long as one comes within this time of the last, and at most half of what the last
+        call took.
     replays, replay_bytes, replay_seconds : int, int, float
         Answers that are kept for a repeated Idempotency-Key, in memory only.
 
@@ -49,6 +54,8 @@ class Limits:
     body_seconds: float = 20.0
     work_seconds: float = 60.0
     header_seconds: float = 10.0
+    crowd: int = 128
+    gather_seconds: float = 0.003
     replays: int = 1_000
     replay_bytes: int = 64_000_000
     replay_seconds: float = 600.0

@@ -4,109 +4,53 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import pandas as pd
+from pydantic import ValidationError
 
 from theracast.errors import DataError
-from theracast.features.blocks import BLOCKS
-from theracast.features.cohort import Cohort
-from theracast.features.intake import EVENTS, GENES, SIGNATURES, split_wide
+from theracast.features.intake import EVENTS
+from theracast.models.utility import Burden, Utility
+from theracast.predict.serve.asked import TABLES, Asked, Given
 from theracast.predict.serve.limits import Limits
 from theracast.predict.serve.refusals import ServiceError
 
 #: What a patient's id looks like, everywhere in the service.
 ID = r"[A-Za-z0-9._-]{1,64}"
-#: Tables that some block reads; another name is a mistake that would go unseen.
-TABLES = frozenset({t for b in BLOCKS.values() for t in b.spec.tables} | {SIGNATURES})
-#: Tables of numbers only, and many of them.
-_NUMERIC = tuple(f"{t}:" for t in (*GENES, SIGNATURES))
-#: Names of columns that may stand in a message: they are ours.
-OURS = frozenset(
-    {c.name for b in BLOCKS.values() for c in b.spec.inputs} | TABLES | {"patient_id", "response", "cohort"}
-)
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
-_ASKED = {"patients", "units", "strict", "therapies"}
-
-
-@dataclass(frozen=True)
-class Asked:
-    """Patients of one request.
-
-    Attributes
-    ----------
-    wide : DataFrame
-        One row per patient given, in order; columns ``<table>:<column>``.
-    events : dict of str to DataFrame
-        Tables with any number of rows per patient.
-    units : dict of str to str
-        As `theracast.features.cohort.Cohort.from_tables` takes them.
-    strict : bool
-        Whether one refused row refuses all.
-    tried : dict of str to list of str
-        Therapies that failed, by patient.
-    therapies : tuple of str
-        Those to show.
-
-    Examples
-    --------
-    >>> Asked(pd.DataFrame({"clinical:age": [61]}, index=["p1"])).cohort().ids.tolist()
-    ['p1']
-    """
-
-    wide: pd.DataFrame
-    events: dict[str, pd.DataFrame] = field(default_factory=dict)
-    units: dict[str, str] = field(default_factory=dict)
-    strict: bool = False
-    tried: dict[str, list[str]] = field(default_factory=dict)
-    therapies: tuple[str, ...] = ()
-
-    def cohort(self) -> Cohort:
-        """Build the cohort, as a batch would from the same tables.
-
-        Returns
-        -------
-        Cohort
-            A row for each patient given.
-
-        Raises
-        ------
-        DataError
-            What `Cohort.from_tables` refuses.
-
-        Examples
-        --------
-        >>> len(Asked(pd.DataFrame({"clinical:age": [61, 48]}, index=["p1", "p2"])).cohort())
-        2
-        """
-        tables = split_wide(self.wide.dropna(axis=1, how="all"), allow_empty=True)
-        return Cohort.from_tables({**tables, **self.events}, units=self.units)
-
-    def secrets(self) -> set[str]:
-        """List the texts that may stand in no message: ids, cells and names that are not ours.
-
-        Returns
-        -------
-        set of str
-            As `theracast.predict.serve.refusals.hiding` takes them.
-
-        Examples
-        --------
-        >>> sorted(Asked(pd.DataFrame({"clinical:sex": ["zz"], "clinical:Doe": [1]}, index=["p1"])).secrets())
-        ['Doe', 'p1', 'zz']
-        """
-        names = {str(c).split(":", 1)[-1] for c in self.wide} | {str(c) for t in self.events.values() for c in t}
-        found = {*map(str, self.wide.index), *(names - OURS), *self.therapies, *self.units.values()}
-        found |= {t for ts in self.tried.values() for t in ts}
-        for table in (self.wide, *self.events.values()):
-            for cells in table.select_dtypes(exclude="number").to_dict("list").values():
-                found |= {v for v in cells if isinstance(v, str)}
-        return {text for text in found if text not in OURS}
+_ASKED = {"patients", "units", "strict", "therapies", "utility"}
 
 
 def read_patients(payload: Any, limits: Limits) -> Asked:
+    """Read the body of a request, and make its tables.
+
+    Parameters
+    ----------
+    payload : Any
+        As `read_request`.
+    limits : Limits
+        How many patients and columns.
+
+    Returns
+    -------
+    Asked
+        Patients.
+
+    Raises
+    ------
+    ServiceError
+        As `read_request`.
+
+    Examples
+    --------
+    >>> read_patients({"patients": [{"patient_id": "p1", "clinical": {"age": 61}}]}, Limits()).wide.to_dict("list")
+    {'clinical:age': [61]}
+    """
+    return read_request(payload, limits).asked()
+
+
+def read_request(payload: Any, limits: Limits) -> Given:
     """Read the body of a request.
 
     Parameters
@@ -119,7 +63,7 @@ def read_patients(payload: Any, limits: Limits) -> Asked:
 
     Returns
     -------
-    Asked
+    Given
         Patients.
 
     Raises
@@ -129,8 +73,8 @@ def read_patients(payload: Any, limits: Limits) -> Asked:
 
     Examples
     --------
-    >>> read_patients({"patients": [{"patient_id": "p1", "clinical": {"age": 61}}]}, Limits()).wide.to_dict("list")
-    {'clinical:age': [61]}
+    >>> read_request({"patients": [{"patient_id": "p1", "clinical": {"age": 61}}]}, Limits()).cells
+    ({'clinical:age': 61},)
     """
     if not isinstance(payload, dict) or not isinstance(payload.get("patients"), list):
         raise _layout("body", 'an object with "patients": [{"patient_id": "p1", "clinical": {"age": 61}}]')
@@ -159,19 +103,58 @@ def read_patients(payload: Any, limits: Limits) -> Asked:
             events.setdefault(name, []).extend({"patient_id": ids[-1], **line} for line in lines)
         if "tried" in patient:
             tried.setdefault(ids[-1], []).extend(_texts(patient["tried"], f"patient {row}: tried", limits))
-    order = list(dict.fromkeys(c for patient in cells for c in patient))
-    wide = pd.DataFrame({c: _column([p.get(c) for p in cells], c.startswith(_NUMERIC)) for c in order})
     units = payload.get("units", {})
     if not isinstance(units, dict) or not all(isinstance(u, str) and len(u) <= limits.text for u in units.values()):
         raise _layout("units", 'an object such as {"expression": "TPM"}')
-    return Asked(
-        wide.set_axis(pd.Index(ids, name="patient_id", dtype=object)),
-        {name: _table(lines) for name, lines in events.items()},
-        units,
-        strict,
-        tried,
-        tuple(_texts(payload.get("therapies", []), "therapies", limits)),
-    )
+    therapies = tuple(_texts(payload.get("therapies", []), "therapies", limits))
+    utility = read_utility(payload["utility"], limits) if "utility" in payload else None
+    return Given(tuple(ids), tuple(cells), events, units, strict, tried, therapies, utility)
+
+
+def read_utility(fields: Any, limits: Limits) -> Utility:
+    """Read what the caller declares of prices, routes and harms.
+
+    Parameters
+    ----------
+    fields : Any
+        Parsed JSON, with the fields of `theracast.models.utility.Utility`.
+    limits : Limits
+        How many therapies, how long a text.
+
+    Returns
+    -------
+    Utility
+        Checked.
+
+    Raises
+    ------
+    ServiceError
+        400; the field is named, what stood in it is not.
+    UsageError
+        A figure without a unit or a weight.
+
+    Examples
+    --------
+    >>> declared = {"infection_weight": 2, "therapies": {"rituximab": {"infection_risk": 4}}}
+    >>> read_utility(declared, Limits()).cost("rituximab")
+    0.08
+    """
+    fix = f"fields {', '.join(Utility.model_fields)}; of a therapy {', '.join(Burden.model_fields)}"
+    if not isinstance(fields, dict):
+        raise _layout("utility", fix)
+    burdens = fields.get("therapies", {})
+    _few(len(burdens) if isinstance(burdens, dict) else 0, limits.patients, "therapies")
+    try:
+        found = Utility(**fields)
+    except ValidationError as error:
+        ours = {*Utility.model_fields, *Burden.model_fields}
+        wrong = {".".join(str(part) for part in e["loc"] if part in ours) for e in error.errors()}
+        raise _layout(": ".join(filter(None, ("utility", ", ".join(sorted(filter(None, wrong)))))), fix) from None
+    for text in (found.name, found.currency, *(b.source for b in found.therapies.values())):
+        _cell(text, 0, limits)
+    for name in found.therapies:
+        _name(name, 0, limits)
+    return found
 
 
 def wide_patients(table: pd.DataFrame, limits: Limits) -> Asked:
@@ -221,9 +204,9 @@ def _cells(patient: Mapping[str, Any], row: int, limits: Limits) -> Iterator[tup
         if key in ("patient_id", "tried") or key in EVENTS:
             continue
         if isinstance(held, dict):
-            table = _table_name(key, row)
+            table = f"{_table_name(key, row)}:"
             for column, value in held.items():
-                yield f"{table}:{_name(column, row, limits)}", _cell(value, row, limits)
+                yield table + _name(column, row, limits), value if type(value) is float else _cell(value, row, limits)
         else:
             yield _name(_place(key, row), row, limits), _cell(held, row, limits)
 
@@ -235,21 +218,6 @@ def _events(patient: Mapping[str, Any], row: int, limits: Limits) -> Iterator[tu
             raise _layout(f"patient {row}, table {name}", "an array of objects, one per row")
         _few(sum(map(len, lines)), limits.cells, "cells")
         yield name, [{_name(c, row, limits): _cell(v, row, limits) for c, v in line.items()} for line in lines]
-
-
-def _table(lines: list[dict[str, Any]]) -> pd.DataFrame:
-    order = list(dict.fromkeys(c for line in lines for c in line))
-    return pd.DataFrame({c: _column([line.get(c) for line in lines]) for c in order})
-
-
-def _column(values: list[Any], measured: bool = False) -> Any:
-    """Numbers stay numbers to the last bit, and whole ones whole, whoever else is in the request."""
-    kinds = {type(v) for v in values if v is not None}
-    if kinds == {int} and not measured:
-        return pd.array(values, dtype="Int64") if None in values else np.array(values, dtype=np.int64)
-    if kinds and kinds <= {int, float}:
-        return np.array(values, dtype=np.float64)
-    return np.array([*values, None], dtype=object)[:-1]
 
 
 def _id(value: Any, row: int) -> str:
@@ -286,7 +254,7 @@ def _place(key: str, row: int) -> str:
 
 
 def _name(name: str, row: int, limits: Limits) -> str:
-    if not name or len(name) > limits.text or _CONTROL.search(name):
+    if not name or len(name) > limits.text or (not name.isprintable() and _CONTROL.search(name)):
         raise _layout(f"patient {row}", "names of columns without control characters, not too long")
     return name
 
@@ -294,7 +262,7 @@ def _name(name: str, row: int, limits: Limits) -> str:
 def _cell(value: Any, row: int, limits: Limits) -> Any:
     if isinstance(value, dict | list):
         raise _layout(f"patient {row}", "a number, text, true, false or null in each cell")
-    if isinstance(value, str) and (len(value) > limits.text or _CONTROL.search(value)):
+    if isinstance(value, str) and (len(value) > limits.text or (not value.isprintable() and _CONTROL.search(value))):
         raise _layout(f"patient {row}", f"texts of at most {limits.text} characters, without control characters")
     return value
 

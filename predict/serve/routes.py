@@ -15,18 +15,22 @@ from prometheus_client import CONTENT_TYPE_LATEST
 import theracast
 from theracast.errors import TheracastError
 from theracast.predict.serve.answers import predicted, ranked, reported
+from theracast.predict.serve.asked import Asked
 from theracast.predict.serve.held import Current, HeldModel
 from theracast.predict.serve.limits import Limits
 from theracast.predict.serve.metrics import Metrics
-from theracast.predict.serve.patients import Asked, read_patients
+from theracast.predict.serve.patients import read_patients, read_request
 from theracast.predict.serve.refusals import ServiceError, as_json, status_of, told
 from theracast.predict.serve.replays import Answer, Replays
 from theracast.predict.serve.schema import openapi
 from theracast.predict.serve.strict_json import parse_json
+from theracast.predict.serve.together import Together, joins
 from theracast.predict.serve.upload import POLICY, asked_of, upload_page, wants_page
 from theracast.predict.serve.work import Workers
 
 _HTML = "text/html; charset=utf-8"
+#: Bytes of a body that is read at once: a thread costs more.
+_SMALL = 100_000
 #: What a page of ours allows itself, in its first bytes; the header says the same.
 _POLICY, _HEAD = re.compile(rb'http-equiv="Content-Security-Policy" content="([^"]+)"'), 2_000
 #: Gives the body and its patients' account; the second is what is counted.
@@ -56,7 +60,7 @@ class Service:
 
     def __init__(self, held: HeldModel, limits: Limits, workers: Workers, metrics: Metrics) -> None:
         self._held, self._limits, self._workers, self._metrics = held, limits, workers, metrics
-        self._replays = Replays(limits)
+        self._replays, self._together = Replays(limits), Together(workers, limits)
 
     async def predict(self, request: Request) -> Response:
         """Score patients.
@@ -76,7 +80,23 @@ class Service:
         >>> callable(Service.predict)
         True
         """
-        return await self._json(request, predicted)
+        current, body = self._held.current(), await request.body()
+        _only_json(request)
+        if len(body) > _SMALL:
+            return await self._json(request, predicted)
+
+        async def _make() -> Answer:
+            given = read_request(parse_json(body, self._limits), self._limits)
+            if not joins(current, given):
+                return await self._work(given.asked, _as_json(predicted), current)
+            try:
+                answer = await self._together.score(current, given)
+            except TheracastError as error:
+                raise _clean(error, given.asked(), current) from None
+            self._metrics.rows(answer["account"])
+            return Answer(200, as_json(answer), rows=1, headers=(_versioned(current),))
+
+        return await self._answered(request, body, _make)
 
     async def explain(self, request: Request) -> Response:
         """Score patients, and say why.
@@ -242,22 +262,13 @@ class Service:
 
     async def _json(self, request: Request, say: Callable[[Current, Asked], dict[str, Any]]) -> Response:
         current, body = self._held.current(), await request.body()
-        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if kind != "application/json":
-            raise ServiceError(
-                415,
-                "the content type is none that is read here",
-                code="THX-A04",
-                where="header Content-Type",
-                wanted="application/json",
-            )
+        _only_json(request)
 
-        def work(current: Current, asked: Asked) -> tuple[bytes, str, dict[str, int]]:
-            answer = say(current, asked)
-            return as_json(answer), "application/json", answer["account"]
+        def _read() -> Asked:
+            return read_patients(parse_json(body, self._limits), self._limits)
 
         async def _make() -> Answer:
-            return await self._work(lambda: read_patients(parse_json(body, self._limits), self._limits), work, current)
+            return await self._work(_read, _as_json(say), current)
 
         return await self._answered(request, body, _make)
 
@@ -269,14 +280,9 @@ class Service:
             try:
                 body, media, account = work(current, asked)
             except TheracastError as error:
-                message = told(error, asked.secrets())["error"]
-                clean = {"code": message["code"], "where": message["where"], "wanted": message["wanted"]}
-                more = error.headers if isinstance(error, ServiceError) else {}
-                raise ServiceError(
-                    status_of(error), message["what"], fix=message["do"], headers=more, **clean
-                ) from None
+                raise _clean(error, asked, current) from None
             allowed = _POLICY.search(body[:_HEAD]) if media == _HTML else None
-            headers = [("X-Model-Version", current.predictor.version or "unregistered")]
+            headers = [_versioned(current)]
             if allowed:
                 headers.append(("Content-Security-Policy", f"{allowed[1].decode()}; frame-ancestors 'none'"))
             return Answer(200, body, media, len(asked.wide), tuple(headers)), account
@@ -303,6 +309,37 @@ class Service:
             answer = await self._replays.once(mark, _digest(kind, body), make)
         request.state.rows = answer.rows
         return Response(answer.body, answer.status, dict(answer.headers), media_type=answer.media)
+
+
+def _only_json(request: Request) -> None:
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise ServiceError(
+            415,
+            "the content type is none that is read here",
+            code="THX-A04",
+            where="header Content-Type",
+            wanted="application/json",
+        )
+
+
+def _as_json(say: Callable[[Current, Asked], dict[str, Any]]) -> Work:
+    def work(current: Current, asked: Asked) -> tuple[bytes, str, dict[str, int]]:
+        answer = say(current, asked)
+        return as_json(answer), "application/json", answer["account"]
+
+    return work
+
+
+def _clean(error: TheracastError, asked: Asked, current: Current) -> ServiceError:
+    """Say the same without a text of the request; names of the model's own are no secret."""
+    message = told(error, asked.secrets() - current.therapies)["error"]
+    more = error.headers if isinstance(error, ServiceError) else {}
+    parts = {"code": message["code"], "where": message["where"], "wanted": message["wanted"], "fix": message["do"]}
+    return ServiceError(status_of(error), message["what"], headers=more, **parts)
+
+
+def _versioned(current: Current) -> tuple[str, str]:
+    return "X-Model-Version", current.predictor.version or "unregistered"
 
 
 def _json(value: Any) -> Response:

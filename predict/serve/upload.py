@@ -17,9 +17,10 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 
 from theracast.errors import DataError
 from theracast.predict.report.frame import text_of
+from theracast.predict.serve.asked import Asked
 from theracast.predict.serve.held import Current
 from theracast.predict.serve.limits import Limits
-from theracast.predict.serve.patients import Asked, read_patients, wide_patients
+from theracast.predict.serve.patients import read_patients, wide_patients
 from theracast.predict.serve.refusals import ServiceError
 from theracast.predict.serve.strict_json import parse_json
 

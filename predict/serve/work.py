@@ -67,14 +67,7 @@ class Workers:
         try:
             return await asyncio.wait_for(asyncio.shield(waiting), self._limits.work_seconds)
         except TimeoutError:
-            raise ServiceError(
-                503,
-                "the answer took too long",
-                code="THX-A03",
-                wanted=f"at most {self._limits.work_seconds:g} seconds",
-                fix="Ask for fewer patients, or again later.",
-                headers={"Retry-After": "10"},
-            ) from None
+            raise too_slow(self._limits) from None
 
     def _ended(self, waiting: asyncio.Future[Result]) -> None:
         self.busy -= 1
@@ -106,4 +99,32 @@ def crowded() -> ServiceError:
     """
     return ServiceError(
         503, "too many requests at a time", code="THX-A05", fix="Ask again.", headers={"Retry-After": "1"}
+    )
+
+
+def too_slow(limits: Limits) -> ServiceError:
+    """Say that an answer took too long.
+
+    Parameters
+    ----------
+    limits : Limits
+        How long it may take.
+
+    Returns
+    -------
+    ServiceError
+        503 with Retry-After.
+
+    Examples
+    --------
+    >>> too_slow(Limits()).wanted
+    'at most 60 seconds'
+    """
+    return ServiceError(
+        503,
+        "the answer took too long",
+        code="THX-A03",
+        wanted=f"at most {limits.work_seconds:g} seconds",
+        fix="Ask for fewer patients, or again later.",
+        headers={"Retry-After": "10"},
     )
