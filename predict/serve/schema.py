@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, get_args
 
 import theracast
 from theracast.features.blocks import BLOCKS
 from theracast.features.intake import EVENTS
 from theracast.features.spec import Column
+from theracast.models.utility import Route
 from theracast.predict.predictor import Predictor
 from theracast.predict.serve.held import Current
 from theracast.predict.serve.limits import Limits
@@ -64,6 +65,8 @@ def openapi(current: Current, limits: Limits) -> dict[str, Any]:
     responds = isinstance(current.predictor, Predictor)
     schemas = {**tables, "Error": _error(), "Model": _model(), "Account": _account()}
     schemas["Patient"] = _patient(tables, responds)
+    if not responds:
+        schemas |= {"Utility": _utility(limits), "Burden": _burden()}
     schemas["Request"] = _request(limits, responds)
     answer = "predictions" if responds else "rankings"
     schemas["Answer"] = _answer(answer)
@@ -146,7 +149,8 @@ def _patient(tables: dict[str, Any], responds: bool) -> dict[str, Any]:
 
 
 def _request(limits: Limits, responds: bool) -> dict[str, Any]:
-    more = {} if responds else {"therapies": _list_of("string", "Those to show; all by default")}
+    shown, worth = _list_of("string", "Those to show; all by default"), _ref("Utility")
+    more = {} if responds else {"therapies": shown, "utility": worth}
     return {
         "type": "object",
         "required": ["patients"],
@@ -162,6 +166,59 @@ def _request(limits: Limits, responds: bool) -> dict[str, Any]:
             **more,
         },
     }
+
+
+def _utility(limits: Limits) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "description": "What therapies cost and do beside their benefit, in units of response probability: price / "
+        "response_value + route_weights[route] + infection_weight * infection_risk / 100 is taken off the probability, "
+        "and therapies are ranked by the rest. Nothing is built in; a figure without a weight, or a weight without a "
+        "figure of a therapy that is ranked, is refused.",
+        "properties": {
+            "name": {"type": "string", "description": "Whose figures these are"},
+            "currency": {"type": "string", "description": "Of all prices and of response_value", "examples": ["GBP"]},
+            "response_value": {**_amount("What a year in response is worth, in the currency"), "exclusiveMinimum": 0},
+            "route_weights": {
+                "type": "object",
+                "description": "Response probability that one would give up to be spared the route",
+                "additionalProperties": False,
+                "properties": {route: {"type": "number", "minimum": 0} for route in get_args(Route)},
+            },
+            "infection_weight": _amount("Response probability that one would give up to be spared a serious infection"),
+            "therapies": {
+                "type": "object",
+                "description": "By name of the therapy",
+                "maxProperties": limits.patients,
+                "additionalProperties": _ref("Burden"),
+            },
+        },
+        "examples": [
+            {
+                "currency": "GBP",
+                "response_value": 30000,
+                "therapies": {"etanercept": {"price": 9000}, "rituximab": {"price": 3000}},
+            }
+        ],
+    }
+
+
+def _burden() -> dict[str, Any]:
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            "price": _amount("In the currency, per patient and year"),
+            "route": {"enum": [*get_args(Route), None]},
+            "infection_risk": _amount("Serious infections per 100 patient-years"),
+            "source": {"type": "string", "description": "Where the figures come from"},
+        },
+    }
+
+
+def _amount(about: str) -> dict[str, Any]:
+    return {"type": ["number", "null"], "minimum": 0, "description": about}
 
 
 def _answer(lines: str) -> dict[str, Any]:

@@ -264,7 +264,7 @@ def crowd(wide, n):
 def test_A05_requests_at_a_time_get_the_serial_answers(predictor, n):
     wide = load_cohort("mgh2022_mel").wide()
     truth = predictor.score(wide).table
-    client = Client(predictor, options={"limits": Limits(concurrency=n, workers=4)})
+    client = Client(predictor, options={"limits": Limits(concurrency=n, work_seconds=600)})
     for i, answer in enumerate(client.ask_all(crowd(wide, n))):
         (line,) = answer.json()["predictions"]
         mine = truth.iloc[i % len(wide)]

@@ -164,6 +164,7 @@ def test_each_kind_of_model_answers_its_own_route(client, choice):
     assert "/rank" in refused(choice.post("/predict", one(age=61)), 404, "THX-A12")["do"]
     assert "etanercept" in choice.post("/report", {"patient_id": "p", "clinical": {"age": 30}}).text
     refused(client.post("/predict", {**one(age=61), "therapies": ["x"]}), 400, "THX-A04")
+    refused(client.post("/predict", {**one(age=61), "utility": {}}), 400, "THX-A04")
 
 
 # ---------------------------------------------------------------- the document
