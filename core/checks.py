@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -122,34 +121,6 @@ def to_numbers(values: pd.Series, where: str) -> tuple[pd.Series, list[Problem]]
     ]
     problems = [Problem(code, where, what, _positions(mask)) for code, mask, what in kinds if mask.any()]
     return numbers.mask(infinite), problems
-
-
-def each_text_once(values: pd.Series, read: Callable[[str], Any]) -> np.ndarray:
-    """Read the text of every cell, each different one a single time.
-
-    Parameters
-    ----------
-    values : Series of shape (n_patients,)
-        Any cells; an empty one is read as the empty string.
-    read : callable
-        Of the text of a cell.
-
-    Returns
-    -------
-    ndarray of object, shape (n_patients,)
-        What was read.
-
-    Examples
-    --------
-    >>> each_text_once(pd.Series(["M ", None, "M "]), str.strip).tolist()
-    ['M', '', 'M']
-    """
-    if values.dtype == object:  # 1, 1.0 and True are one key, and three texts
-        values = values.map(str, na_action="ignore")
-    codes, cells = pd.factorize(values)
-    found = np.empty(len(cells) + 1, dtype=object)
-    found[:] = [*(read(str(c)) for c in cells.tolist()), read("")]
-    return found[codes]  # -1, no cell, is the last
 
 
 def table_to_numbers(table: pd.DataFrame, where: str) -> tuple[pd.DataFrame, list[Problem]]:

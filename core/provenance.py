@@ -197,13 +197,19 @@ def digest_rows(table: pd.DataFrame) -> pd.Series:
         part = table.iloc[start : start + step]
         numbers = _as_numbers(part, order)
         texts = [(str(c), part[c].to_numpy(dtype=object), part[c].notna().to_numpy()) for c in others]
-        for row, values in enumerate(numbers):
-            present = ~np.isnan(values)
-            row_hash = _head(present, names, heads)
-            row_hash.update(values[present].tobytes())
-            for name, cells, filled in texts:
+        present = ~np.isnan(numbers)
+        cells = memoryview(numbers[present].tobytes())
+        ends = (8 * np.cumsum(present.sum(axis=1))).tolist()
+        which, first = _alike(present)
+        begun = [_head(present[row], names, heads) for row in first]
+        at = 0
+        for row, (kind, end) in enumerate(zip(which, ends, strict=True)):
+            row_hash = begun[kind].copy()
+            row_hash.update(cells[at:end])
+            at = end
+            for name, cells_of, filled in texts:
                 if filled[row]:
-                    row_hash.update(f"\x1e{name}\x1f{cells[row]}".encode())
+                    row_hash.update(f"\x1e{name}\x1f{cells_of[row]}".encode())
             digests.append(row_hash.hexdigest())
     return pd.Series(digests, index=table.index, dtype=object)
 
@@ -216,6 +222,21 @@ def _as_numbers(part: pd.DataFrame, order: np.ndarray) -> np.ndarray:
     return np.take(numbers, order, axis=1) + 0.0  # -0.0 becomes 0.0
 
 
+def _alike(present: np.ndarray) -> tuple[list[int], np.ndarray]:
+    """Give rows that have the same numbers one number; also give the first row of each kind."""
+    packed = np.packbits(present, axis=1)
+    if packed.shape[1] > 8:
+        kinds: dict[bytes, int] = {}
+        which = np.array([kinds.setdefault(row.tobytes(), len(kinds)) for row in packed], dtype=np.intp)
+    else:
+        wide = np.zeros((len(packed), 8), dtype=np.uint8)
+        wide[:, : packed.shape[1]] = packed
+        which = pd.factorize(wide.view(np.uint64)[:, 0])[0]
+    first = np.zeros(int(which.max(initial=-1)) + 1, dtype=np.intp)
+    first[which[::-1]] = np.arange(len(which))[::-1]
+    return which.tolist(), first
+
+
 def _head(present: np.ndarray, names: np.ndarray, heads: dict[bytes, Any]) -> Any:
     """Begin a row's digest with the names of its numbers; most rows of a table have the same ones."""
     key = present.tobytes()
@@ -223,7 +244,7 @@ def _head(present: np.ndarray, names: np.ndarray, heads: dict[bytes, Any]) -> An
         if len(heads) >= HEADS:
             heads.clear()
         heads[key] = hashlib.sha256("\x1f".join(names[present]).encode())
-    return heads[key].copy()
+    return heads[key]
 
 
 def digest_frame(table: pd.DataFrame) -> str:

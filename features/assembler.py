@@ -17,6 +17,7 @@ from theracast.features.blocks import BLOCKS
 from theracast.features.cohort import Cohort, as_cohort
 from theracast.features.coverage import known_by_feature
 from theracast.features.matrix import FeatureMatrix
+from theracast.features.remarks import together
 from theracast.features.tumours import tumour_notes
 from theracast.provenance import Lineage, digest_rows
 
@@ -223,10 +224,7 @@ class FeatureAssembler(TransformerMixin, BaseEstimator):
             pd.concat([part(m).add_prefix(f"{n}__") for n, m in measured.items()], axis=1)
             for part in (lambda m: m.values, lambda m: _anywhere(m.proxy), lambda m: _anywhere(m.censored))
         )
-        notes: dict[str, list[str]] = {}
-        for part in (tumour_notes(cohort), *(m.notes for m in measured.values())):
-            for i, lines in part.items():
-                notes.setdefault(i, []).extend(lines)
+        notes = together(cohort.ids, (tumour_notes(cohort), *(m.notes for m in measured.values())))
         lineage = {
             x.feature: x for b, m in zip(self.blocks_, measured.values(), strict=True) for x in _lineage(b, m, cohort)
         }

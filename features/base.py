@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
@@ -9,10 +10,12 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from theracast.checks import Problem, each_text_once, out_of_range, to_numbers
+from theracast.checks import Problem, out_of_range, to_numbers
 from theracast.errors import DataError
 from theracast.features.cohort import Cohort, as_cohort
+from theracast.features.columns import texts_of
 from theracast.features.spec import BlockSpec, Feature
+from theracast.texts import Texts
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class Measured:
     censored : DataFrame of int8
         -1 where the value is an upper limit (below detection), 1 where it is a lower limit, else 0; a feature without
         a column is nowhere censored.
-    notes : dict of str to list of str
+    notes : mapping of str to list of str
         Per patient id, what a reader should know.
 
     Examples
@@ -43,7 +46,7 @@ class Measured:
     proxy: pd.DataFrame
     coverage: pd.Series
     censored: pd.DataFrame
-    notes: dict[str, list[str]] = field(default_factory=dict)
+    notes: Mapping[str, list[str]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, values: pd.DataFrame, **known: Any) -> Measured:
@@ -275,8 +278,32 @@ class OmicsBlock(TransformerMixin, BaseEstimator):
         >>> BLOCKS["clinical"]().words(c, "sex").tolist()
         ['f']
         """
-        _, values = cohort.column(name, self.spec.tables)
-        return pd.Series(each_text_once(values, lambda text: text.strip().lower()), index=values.index)
+        words = self.texts(cohort, name).read(str)
+        return pd.Series(words, index=cohort.ids, dtype=object, name=name)
+
+    def texts(self, cohort: Cohort, name: str) -> Texts:
+        """Read one input as `words` does, each different word a single time.
+
+        Parameters
+        ----------
+        cohort : Cohort
+            Patients.
+        name : str
+            Input column.
+
+        Returns
+        -------
+        Texts
+            One per patient, in lower case; unknown is the empty string.
+
+        Examples
+        --------
+        >>> from theracast.features.blocks import BLOCKS
+        >>> c = Cohort.from_tables({"clinical": pd.DataFrame({"sex": ["F "]}, index=["p"])})
+        >>> BLOCKS["clinical"]().texts(c, "sex").tolist()
+        ['f']
+        """
+        return texts_of(cohort, name, self.spec.tables).map(lambda text: text.strip().lower())
 
     def fit(self, X: Cohort | pd.DataFrame, y: object = None) -> Self:
         """Check the training patients and keep what `learn` keeps.

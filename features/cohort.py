@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from theracast.errors import DataError
+from theracast.features.columns import aligned, column_of, hand_down, response_of
 from theracast.features.intake import split_wide, take_in
 from theracast.features.scales import CANONICAL, EXPRESSION
 from theracast.features.symbols import Harmonised
 from theracast.features.tumours import tumours
 from theracast.provenance import Source, digest_events, digest_frame
-
-_RESPONSE = {"r": 1.0, "nr": 0.0, "1": 1.0, "0": 0.0, "1.0": 1.0, "0.0": 0.0, "response": 1.0, "no_response": 0.0}
 
 
 @dataclass(frozen=True)
@@ -45,6 +44,8 @@ class Cohort:
         Tables with any number of rows per patient (`theracast.features.intake.EVENTS`), indexed by patient id.
     genes : mapping of str to Harmonised
         Per table of genes, what became of their names; empty once cohorts are put together.
+    known : dict
+        What was read of the columns already (`theracast.features.columns`): checks and measures ask for the same.
 
     Examples
     --------
@@ -62,6 +63,7 @@ class Cohort:
     studies: pd.Series = field(default_factory=lambda: pd.Series(dtype=object))
     events: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     genes: Mapping[str, Harmonised] = field(default_factory=dict)
+    known: dict[tuple[str, ...], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
     def from_tables(
@@ -213,7 +215,10 @@ class Cohort:
         >>> c.table("expression").shape
         (1, 0)
         """
-        return self.tables[name].reindex(self.ids) if name in self.tables else pd.DataFrame(index=self.ids)
+        if name not in self.tables:
+            return pd.DataFrame(index=self.ids)
+        table = self.tables[name]
+        return table.set_axis(self.ids, axis=0) if aligned(self, name) else table.reindex(self.ids)
 
     def event(self, name: str) -> pd.DataFrame:
         """Return one table of events: any number of rows per patient, in the order given.
@@ -261,10 +266,7 @@ class Cohort:
         >>> c.column("age", ["mutations", "clinical"])[0]
         'clinical:age'
         """
-        for table in tables:
-            if table in self.tables and name in self.tables[table].columns:
-                return f"{table}:{name}", self.tables[table][name].reindex(self.ids)
-        return f"{tables[0]}:{name}", pd.Series(np.nan, index=self.ids)
+        return column_of(self, name, tables)
 
     def subset(self, ids: Sequence[str] | pd.Index) -> Cohort:
         """Keep some patients, in the order given.
@@ -292,6 +294,7 @@ class Cohort:
         """
         ids = pd.Index(ids, name="patient_id")
         everyone = ids.equals(self.ids)  # nothing is to be looked for
+        ids = self.ids if everyone else ids
         if not everyone and not ids.isin(self.ids).all():
             raise DataError(
                 "patient ids are not in the cohort",
@@ -305,7 +308,9 @@ class Cohort:
             events = {k: t[t.index.isin(ids)] for k, t in events.items()}
         roster = pd.DataFrame({"patient_id": ids, "repeats": -1, "code": "", "reason": ""})
         studies = self.studies.reindex(ids)
-        return Cohort(self.name, ids, tables, roster, self.sources, self.units, studies, events, self.genes)
+        part = Cohort(self.name, ids, tables, roster, self.sources, self.units, studies, events, self.genes)
+        hand_down(self, part)
+        return part
 
     def wide(self) -> pd.DataFrame:
         """Put all tables side by side, columns named ``<table>:<column>``; events have no place in it.
@@ -358,17 +363,7 @@ class Cohort:
         >>> Cohort.from_tables({"clinical": clinical}).response.tolist()
         [1.0, nan]
         """
-        where, values = self.column("response", ["clinical"])
-        words = values.where(values.notna(), "").map(lambda v: str(v).strip().lower())
-        labels = words.map(_RESPONSE).astype(float)
-        if (labels.isna() & (words != "")).any():
-            raise DataError(
-                "response holds other words than R and NR",
-                code="THX-D15",
-                where=where,
-                fix="Write R, NR or leave empty.",
-            )
-        return labels
+        return response_of(self)
 
 
 def as_cohort(X: Cohort | pd.DataFrame) -> Cohort:

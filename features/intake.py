@@ -61,7 +61,8 @@ def take_in(
     ([-1, 0], 1)
     """
     tables = _by_scale(tables, units)
-    keyed = {k: _with_units(keyed_by_patient(t, k), k, units) for k, t in tables.items() if k not in GENES}
+    seen: list[tuple[pd.Index, pd.Index]] = []
+    keyed = {k: _with_units(keyed_by_patient(t, k, seen), k, units) for k, t in tables.items() if k not in GENES}
     unread: dict[str, Problem] = {}
     genes: dict[str, Harmonised] = {}
     if SIGNATURES in keyed:
@@ -116,13 +117,14 @@ def split_wide(wide: pd.DataFrame, allow_empty: bool) -> dict[str, pd.DataFrame]
         )
     tables = {}
     for prefix in dict.fromkeys(table for table, _ in split.values()):
-        part = wide[[c for c, (table, _) in split.items() if table == prefix]]
-        part.columns = [split[c][1] for c in part.columns]
-        tables[prefix] = part.rename_axis("patient_id")
+        mine = [c for c, (table, _) in split.items() if table == prefix]
+        tables[prefix] = wide[mine].set_axis([split[c][1] for c in mine], axis=1)
     return tables or {"clinical": wide.iloc[:, :0]}
 
 
-def keyed_by_patient(table: pd.DataFrame, name: str) -> pd.DataFrame:
+def keyed_by_patient(
+    table: pd.DataFrame, name: str, seen: list[tuple[pd.Index, pd.Index]] | None = None
+) -> pd.DataFrame:
     """Index a table by patient id as text, every column once.
 
     Parameters
@@ -131,6 +133,8 @@ def keyed_by_patient(table: pd.DataFrame, name: str) -> pd.DataFrame:
         Ids in a column ``patient_id`` or in the index.
     name : str
         Of the table, for the message.
+    seen : list of (Index, Index), optional
+        Indices of other tables and what they were read as: tables that share one keep to share one.
 
     Returns
     -------
@@ -158,7 +162,12 @@ def keyed_by_patient(table: pd.DataFrame, name: str) -> pd.DataFrame:
         )
     if "patient_id" in table.columns:
         table = table.set_index("patient_id")
-    return table.set_axis(_ids(table), axis=0)
+    ids = next((read for given, read in seen or () if given.is_(table.index)), None)
+    if ids is None:
+        ids = _ids(table)
+        if seen is not None:
+            seen.append((table.index, ids))
+    return table.set_axis(ids, axis=0)
 
 
 def _with_units(table: pd.DataFrame, name: str, units: Mapping[str, str]) -> pd.DataFrame:
@@ -173,6 +182,11 @@ def _with_units(table: pd.DataFrame, name: str, units: Mapping[str, str]) -> pd.
 
 
 def _ids(table: pd.DataFrame) -> pd.Index:
+    try:
+        plain = np.array([*map(str.strip, table.index.tolist()), ""], dtype=object)[:-1]
+        return pd.Index(plain, name="patient_id", dtype=object)
+    except TypeError:  # not all of them are text
+        pass
     codes, names = pd.factorize(table.index)  # of a million events few patients
     texts = np.array([*(str(i).strip() for i in names), ""], dtype=object)  # -1, no id, is the last
     return pd.Index(texts[codes], name="patient_id", dtype=object)
@@ -262,11 +276,18 @@ def _matching(keyed: Mapping[str, pd.DataFrame]) -> None:
         )
 
 
+def _everyone(ids: pd.Index | list[str]) -> pd.DataFrame:
+    return pd.DataFrame({"patient_id": list(ids), "repeats": -1, "code": "", "reason": ""})
+
+
 def _roster(
     keyed: Mapping[str, pd.DataFrame], events: Mapping[str, pd.DataFrame], unread: Mapping[str, Problem]
 ) -> tuple[pd.DataFrame, dict[str, pd.DataFrame], frozenset[str]]:
     """Account for every row: first of its id, identical repeat, or refused; and say who can be used."""
     leads = next(iter(keyed.values())).index if keyed else pd.Index([], dtype=object)
+    shared = not (unread or events) and all(t.index.is_(leads) for t in keyed.values())
+    if shared and leads.is_unique and "" not in leads:  # the usual table: every row is a patient
+        return _everyone(leads), dict(keyed), frozenset()
     leading, known = list(leads), set(leads)
     more = [t.index for t in (*keyed.values(), *events.values()) if not t.index.equals(leads)]
     others = dict.fromkeys(i for index in more for i in index.unique())
@@ -279,9 +300,8 @@ def _roster(
             if len(set(group)) > 1:
                 conflicting.setdefault(str(i), name)
     if not (conflicting or unread) and leads.is_unique and "" not in known and "" not in others:
-        roster = pd.DataFrame({"patient_id": order, "repeats": -1, "code": "", "reason": ""})
         return (
-            roster,
+            _everyone(order),
             {k: t[~t.index.duplicated()] if t.index.has_duplicates else t for k, t in keyed.items()},
             (frozenset(order)),
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from theracast.features.coverage import Trace, describe, known_by_patient, spread_mask, trace
+from theracast.features.remarks import Remarks
 from theracast.provenance import Lineage
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class FeatureMatrix:
         Share of what each block reads that was there.
     lineage : dict of str to Lineage
         Per feature.
-    notes : dict of str to list of str
+    notes : mapping of str to list of str
         Per patient id.
     digests : Series of str
         Per patient, the digest of the values read.
@@ -57,7 +58,7 @@ class FeatureMatrix:
     proxies: pd.DataFrame
     coverage: pd.DataFrame
     lineage: dict[str, Lineage]
-    notes: dict[str, list[str]]
+    notes: Mapping[str, list[str]]
     digests: pd.Series
     studies: pd.Series
     limits: pd.DataFrame = field(default_factory=pd.DataFrame)
@@ -206,7 +207,10 @@ class FeatureMatrix:
         """
         rows = np.asarray(rows)
         keep = self.values.index[rows] if rows.dtype.kind in "bui" else pd.Index(rows)
-        notes = {i: self.notes[i] for i in keep if i in self.notes}
+        if isinstance(self.notes, Remarks):
+            notes: Mapping[str, list[str]] = self.notes.take(self.values.index.get_indexer(keep))
+        else:
+            notes = {i: self.notes[i] for i in keep if i in self.notes}
         return replace(
             self,
             values=self.values.loc[keep],

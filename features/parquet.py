@@ -59,7 +59,11 @@ def write_matrix(matrix: FeatureMatrix, path: str | Path) -> None:
     said = {_STUDY: matrix.studies, _DIGEST: matrix.digests, _TUMOUR: matrix.tumours}
     words = pd.DataFrame({name: column.astype(object) for name, column in said.items()})
     frame = pd.concat([frame, words], axis=1).rename_axis(_ID)
-    known = {"lineage": [vars(x) for x in matrix.lineage.values()], "notes": matrix.notes, "blocks": matrix.blocks}
+    known = {
+        "lineage": [vars(x) for x in matrix.lineage.values()],
+        "notes": dict(matrix.notes),
+        "blocks": matrix.blocks,
+    }
     fields = [pa.field(str(c), _arrow_type(t)) for c, t in zip(frame.columns, frame.dtypes, strict=True)]
     schema = pa.schema([*fields, pa.field(_ID, pa.string())])
     schema = schema.with_metadata({b"pandas": json.dumps(_PANDAS), _META: json.dumps(known)})

@@ -159,7 +159,7 @@ def relative_only(cohort: Cohort) -> list[Problem]:
     'THX-D04'
     """
     served = np.zeros(len(cohort), dtype=bool)
-    for name in ("expression", "signatures"):
+    for name in ("expression", "signatures") if {COUNTS, ARRAY} & {*cohort.tables} else ():
         if name in cohort.tables:
             served |= cohort.ids.isin(cohort.tables[name].index)
     found = []

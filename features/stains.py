@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from theracast.checks import INFINITE, UNKNOWN, Problem, each_text_once
+from theracast.checks import INFINITE, UNKNOWN, Problem
 from theracast.features.cohort import Cohort
+from theracast.features.columns import texts_of
 
 #: Top of each score.
 TOP = {"level": 3.0, "tps": 100.0, "cps": 100.0, "binary": 1.0, "phenotype": 2.0, "percent": 100.0, "density": 50_000.0}
@@ -152,33 +153,39 @@ def read_stains(cohort: Cohort, tables: Sequence[str], name: str) -> Stains:
     (['tps', 'cps'], [49.0, 5.0])
     """
     where, cells = cohort.column(name, tables)
-    _, units = cohort.column(f"{name}_unit", tables)
-    kinds = pd.Series(each_text_once(units, lambda u: _kind(u.lower(), name)), index=units.index, dtype=object)
+    units = texts_of(cohort, f"{name}_unit", tables)
+    kinds = units.map(lambda u: _kind(u.lower(), name))
     if pd.api.types.is_numeric_dtype(cells):
         numbers = pd.Series(cells.to_numpy(dtype=np.float64, na_value=np.nan), cells.index)
-        infinite = (numbers.abs() >= INFINITE).to_numpy()
-        numbers = numbers.mask(infinite)
+        infinite = np.abs(numbers.to_numpy()) >= INFINITE
+        numbers = numbers.mask(infinite) if infinite.any() else numbers
         found = [("THX-D11", "holds infinite values; leave unknown cells empty", infinite)]
-        return Stains(numbers, numbers, kinds, pd.Series(False, cells.index), _problems(where, found))
-    text = cells.astype(object).where(cells.notna(), "").map(lambda c: str(c).strip())
-    known = ~text.str.lower().isin(UNKNOWN)
-    said = text.map(lambda t: _kind_of_cell(t.lower(), name))
-    clash = known & (said != "") & (kinds != "") & (said != kinds)
-    kinds = kinds.where((kinds != "") | (said == ""), said)
-    percent = known & text.str.contains("%", regex=False)
-    odd = percent & ~kinds.isin(["tps", "percent", ""])
-    ends = [
-        (read_cell(t, k) if u else (np.nan, np.nan)) for t, k, u in zip(text, kinds, known & ~clash & ~odd, strict=True)
-    ]
-    lost = np.array([e is None for e in ends], dtype=bool)
-    low, high = (pd.Series([np.nan if e is None else e[i] for e in ends], cells.index, np.float64) for i in (0, 1))
+        said = pd.Series(kinds.read(str), cells.index, dtype=object)
+        return Stains(numbers, numbers, said, pd.Series(False, cells.index), _problems(where, found))
+    text = texts_of(cohort, name, tables).map(str.strip)
+    # every different cell under every different unit is judged once
+    pairs, kept = pd.factorize(text.codes * len(kinds.cells) + kinds.codes)
+    judged = [_judged(text.cells[k // len(kinds.cells)], kinds.cells[k % len(kinds.cells)], name) for k in kept]
+    low, high, kind, percent, lost, clash, odd = (np.array([j[i] for j in judged])[pairs] for i in range(7))
     found = [
         ("THX-D13", "holds text that is no number, range (1-49%), bound (>=50, <1) or word of its score; write one of "
          "these, with a decimal point, or leave the cell empty", lost),
         ("THX-D14", f"names another score than {name}_unit does (TPS is not CPS); correct one of the two", clash),
         ("THX-D14", f"holds '%' under a score that is no percentage; correct the cell or {name}_unit", odd),
     ]  # fmt: skip
-    return Stains(low, high, kinds, percent, _problems(where, found))
+    low, high, percent = (pd.Series(v, cells.index) for v in (low, high, percent))
+    return Stains(low, high, pd.Series(kind.astype(object), cells.index), percent, _problems(where, found))
+
+
+def _judged(text: str, kind: str, name: str) -> tuple[float, float, str, bool, bool, bool, bool]:
+    """Read a cell under the score that its unit names: its ends, score, and '%'; whether it is lost, at odds or odd."""
+    known, said = text.lower() not in UNKNOWN, _kind_of_cell(text.lower(), name)
+    clash = known and "" not in (said, kind) and said != kind
+    kind = kind or said
+    percent = known and "%" in text
+    odd = percent and kind not in ("tps", "percent", "")
+    ends = read_cell(text, kind) if known and not clash and not odd else (np.nan, np.nan)
+    return *(ends or (np.nan, np.nan)), kind, percent, ends is None, clash, odd
 
 
 def _problems(where: str, found: list[tuple[str, str, np.ndarray]]) -> list[Problem]:

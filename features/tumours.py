@@ -9,11 +9,15 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from theracast.checks import UNKNOWN
+from theracast.features.columns import texts_of
+from theracast.features.remarks import Remarks
 from theracast.features.tables import load_table
 from theracast.registry import Registry
+from theracast.texts import Texts
 
 if TYPE_CHECKING:
     from theracast.features.cohort import Cohort
@@ -178,13 +182,10 @@ def tumours(cohort: Cohort) -> pd.Series:
     >>> tumours(Cohort.from_tables({"clinical": clinical})).tolist()
     ['renal', '']
     """
-    said = _said(cohort)
-    pairs = list(zip(said, cohort.studies.reindex(cohort.ids), strict=True))
-    names = {pair: _resolved(*pair) for pair in set(pairs)}
-    return pd.Series([names[p] for p in pairs], index=cohort.ids, dtype=object)
+    return pd.Series(_named(cohort).read(str), index=cohort.ids, dtype=object)
 
 
-def tumour_notes(cohort: Cohort) -> dict[str, list[str]]:
+def tumour_notes(cohort: Cohort) -> Remarks:
     """Say of each patient why there is no tumour type, where one was written.
 
     Parameters
@@ -194,7 +195,7 @@ def tumour_notes(cohort: Cohort) -> dict[str, list[str]]:
 
     Returns
     -------
-    dict of str to list of str
+    Remarks
         Patient id to the note; patients with a type, or of whom none was written, are not in it.
 
     Examples
@@ -204,19 +205,33 @@ def tumour_notes(cohort: Cohort) -> dict[str, list[str]]:
     >>> tumour_notes(Cohort.from_tables({"clinical": clinical}))
     {'b': ['tumour type is not one that is known here']}
     """
-    said = _said(cohort)[(tumours(cohort) == "").to_numpy()]
-    notes = {text: tumour_note(text) for text in set(said)}
-    return {i: [notes[text]] for i, text in said.items() if notes[text]}
+    said, notes = _said(cohort), Remarks(cohort.ids)
+    rows = np.flatnonzero(_named(cohort).isin({""}) & ~said.isin({""}))
+    told = {text: tumour_note(text) for text in {said.cells[k] for k in said.codes[rows]}}
+    which = np.array([bool(told.get(text)) for text in said.cells], dtype=bool)[said.codes[rows]]
+    notes.add_each(rows[which], [told[said.cells[k]] for k in said.codes[rows[which]]])
+    return notes
 
 
-def _said(cohort: Cohort) -> pd.Series:
+def _named(cohort: Cohort) -> Texts:
+    """Name the tumour type of each patient, every text in every study once."""
+    said, studies = _said(cohort), Texts.of(cohort.studies.reindex(cohort.ids))
+    pairs, kept = pd.factorize(said.codes * len(studies.cells) + studies.codes)
+    return Texts(pairs, tuple(_resolved(said.cells[k // len(studies.cells)], studies.cells[k % len(studies.cells)])
+                              for k in kept))  # fmt: skip
+
+
+def _said(cohort: Cohort) -> Texts:
     """Return what is written of each patient, in the first column that says anything."""
-    said = pd.Series("", index=cohort.ids, dtype=object)
-    clinical = cohort.tables.get("clinical", pd.DataFrame())
-    for column in (c for c in COLUMNS if c in clinical.columns):
-        cells = clinical[column].reindex(cohort.ids).astype(object)
-        words = {c: str(c).strip() if _given(c) else "" for c in cells.unique()}
-        said = said.where(said != "", cells.map(words))
+    if ("said",) in cohort.known:
+        found: Texts = cohort.known["said",]
+        return found
+    said = Texts.nothing(len(cohort))
+    for column in (c for c in COLUMNS if c in cohort.tables.get("clinical", pd.DataFrame()).columns):
+        more = texts_of(cohort, column, ["clinical"]).map(lambda text: text.strip() if _given(text) else "")
+        silent = said.isin({""})
+        said = Texts(np.where(silent, more.codes + len(said.cells), said.codes), said.cells + more.cells)
+    cohort.known["said",] = said
     return said
 
 

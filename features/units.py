@@ -17,8 +17,9 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
-from theracast.checks import UNKNOWN, Problem, each_text_once, to_numbers
+from theracast.checks import UNKNOWN, Problem, to_numbers
 from theracast.features.cohort import Cohort
+from theracast.features.columns import texts_of
 from theracast.features.tables import load_table
 from theracast.registry import Registry
 
@@ -209,19 +210,19 @@ def read_quantity(
     cells, sides = _limits(cells) if limits else (cells, np.zeros(len(cells), dtype=np.int8))
     numbers, problems = to_numbers(cells, where)
     values = numbers.to_numpy()
-    _, declared = cohort.column(f"{column}_unit", [where.partition(":")[0]])
-    spelling = each_text_once(declared, spelt)
-    if spelling.size and not numbers.notna().any() and not problems:  # nobody has it: nothing is to be judged
+    if len(values) and not problems and np.isnan(values).all():  # nobody has it: nothing is to be judged
         nothing = pd.Series(np.nan, index=cohort.ids)
         return Reading(nothing, pd.Series(np.int8(0), cohort.ids, "int8"), [])
+    spelling = texts_of(cohort, f"{column}_unit", [where.partition(":")[0]]).map(spelt)
+    unsaid = spelling.isin({""})
     mine = np.full(len(values), -1)
     for k, unit in enumerate(units):
-        mine[np.isin(spelling, list(unit.also))] = k
+        mine[spelling.isin(unit.also)] = k
     known = ~np.isnan(values)
     about = f"block '{block}': column '{column}'"
-    _note(problems, known & (mine < 0) & (spelling != ""), where, f"{about} has a unit that is not known in "
+    _note(problems, known & (mine < 0) & ~unsaid, where, f"{about} has a unit that is not known in "
           f"{column}_unit; write {units_of(of or column)}")  # fmt: skip
-    silent = known & (spelling == "")
+    silent = known & unsaid
     if (of or column) in _must_be_declared():
         fitting = sum(u.holds(values).astype(int) for u in units)
         unclear = silent & (fitting > 1) & (values != 0)

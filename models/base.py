@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -16,12 +16,15 @@ from theracast.errors import DataError
 from theracast.features.assembler import FeatureAssembler
 from theracast.features.cohort import Cohort, as_cohort
 from theracast.features.matrix import FeatureMatrix
+from theracast.features.remarks import together
 from theracast.features.tumours import COARSE, UNLISTED
 from theracast.models.combiner import patterns
+from theracast.models.conformal import SETS
 from theracast.models.fusion import SET_LEVEL, Fusion
 from theracast.models.indications import INDICATIONS
 from theracast.models.recalibration import AS_TRAINED, Recalibration
 from theracast.models.spec import ResponseSpec
+from theracast.texts import Texts
 
 #: Coverage that the interval aims at.
 LEVEL = 0.8
@@ -202,14 +205,14 @@ class ResponseModel(ClassifierMixin, BaseEstimator):
         if len(self.spec.tumours) != 1:
             return matrix
         (only,) = self.spec.tumours
-        silent = matrix.tumours.index[(matrix.tumours == "").to_numpy()]
-        untold = [i for i in silent if not _unclear(matrix, i)]
-        if not untold:
+        tumours, notes = matrix.tumours.copy(), together(matrix.values.index, [matrix.notes])
+        untold = (tumours == "").to_numpy(copy=True)
+        which, kinds = notes.take(untold).grouped()
+        untold[untold] = np.array([not _unclear(lines) for lines in kinds], dtype=bool)[which]
+        if not untold.any():
             return matrix
-        tumours, notes = matrix.tumours.copy(), dict(matrix.notes)
-        tumours.loc[untold] = only
-        for i in untold:
-            notes[i] = [*notes.get(i, []), f"tumour type is not given: taken to be {only}"]
+        tumours[untold] = only
+        notes.add(untold, f"tumour type is not given: taken to be {only}")
         return replace(matrix, tumours=tumours, notes=notes)
 
     def respond(self, X: Cohort | pd.DataFrame | FeatureMatrix, site: Recalibration = AS_TRAINED) -> Response:
@@ -241,22 +244,29 @@ class ResponseModel(ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self)
         matrix = X if isinstance(X, FeatureMatrix) else self.matrix(X)
-        margin = self.fusion_.margin(matrix)
-        lower, upper = self.fusion_.interval(matrix, LEVEL)
-        table = pd.DataFrame(
-            {name: expit(site.apply(m)) for name, m in (("probability", margin), ("lower", lower), ("upper", upper))},
-            index=matrix.values.index,
-        )
-        table["set"] = self.fusion_.sets.sets(margin) if self.fusion_.sets else "both"
+        index = matrix.values.index
+        margin, lower, upper = self.fusion_.estimate(matrix, LEVEL)
+        sets = self.fusion_.sets
+        said = Texts(sets.which(margin) if sets else np.full(len(index), SETS.index("both")), SETS)
         present = self.fusion_.present(matrix)
-        reasons = self._reasons(matrix, present, table)
-        table["decision"] = np.where(reasons == "", table["set"], "abstain")
-        table["reason"] = reasons
-        used = np.empty((2, len(table)), dtype=object)
+        reasons = self._reasons(matrix, present, np.isnan(margin), said.isin({"both"}))
+        abstains = ~reasons.isin({""})
+        used, missing = np.empty(len(index), dtype=np.intp), list[tuple[str, str]]()
         for blocks, rows in patterns(present):  # few sets of blocks, however many patients
-            used[0, rows] = ",".join(blocks)
-            used[1, rows] = ",".join(b for b in present.columns if b not in blocks)
-        table["blocks_used"], table["blocks_missing"] = used
+            used[rows] = len(missing)
+            missing.append((",".join(blocks), ",".join(b for b in present.columns if b not in blocks)))
+        texts = {
+            "set": said,
+            "decision": Texts(np.where(abstains, len(SETS), said.codes), (*SETS, "abstain")),
+            "reason": reasons,
+            "blocks_used": Texts(used, tuple(b for b, _ in missing)),
+            "blocks_missing": Texts(used, tuple(b for _, b in missing)),
+        }
+        table = pd.DataFrame(
+            {name: expit(site.apply(m)) for name, m in (("probability", margin), ("lower", lower), ("upper", upper))}
+            | {name: column.series(index) for name, column in texts.items()},
+            index=index,
+        )
         return Response(table.join(matrix.coverage.add_prefix("coverage_")))
 
     def predict_proba(self, X: Cohort | pd.DataFrame) -> np.ndarray:
@@ -305,42 +315,48 @@ class ResponseModel(ClassifierMixin, BaseEstimator):
         """
         return (self.predict_proba(X)[:, 1] >= self.fusion_.prior).astype(int)
 
-    def _reasons(self, matrix: FeatureMatrix, present: pd.DataFrame, table: pd.DataFrame) -> np.ndarray:
+    def _reasons(self, matrix: FeatureMatrix, present: pd.DataFrame, unknown: np.ndarray, both: np.ndarray) -> Texts:
         """Say why each patient gets no decision; the empty string where there is none. The gravest is said."""
-        reasons = np.full(len(table), "", dtype=object)
-        reasons[(table["set"] == "both").to_numpy()] = (
-            f"the evidence does not separate: the {SET_LEVEL:.0%} set holds both answers"
-        )
+        codes, cells = np.zeros(len(present), dtype=np.intp), [""]
+
+        def say(rows: np.ndarray, why: str) -> None:
+            codes[rows] = len(cells)
+            cells.append(why)
+
+        say(both, f"the evidence does not separate: the {SET_LEVEL:.0%} set holds both answers")
         core = [b for b in self.spec.core if b in present]
-        without = ~present[core].any(axis=1).to_numpy()
+        without = ~present[core].to_numpy().any(axis=1)
         for b, least in self.spec.min_coverage.items():
             if b in matrix.coverage:
                 share = matrix.coverage[b].to_numpy()
-                for i in np.flatnonzero((share > 0) & (share < least)):
-                    reasons[i] = f"{b} covers {share[i]:.0%} of what the model reads; tested with {least:.0%} or more"
-                    without[i] = False
-        reasons[without] = f"none of {', '.join(self.spec.core)} is known"
-        reasons[table.probability.isna().to_numpy()] = "nothing the model reads is known"
+                thin = (share > 0) & (share < least)
+                for s in np.unique(share[thin]):
+                    say(share == s, f"{b} covers {s:.0%} of what the model reads; tested with {least:.0%} or more")
+                without &= ~thin
+        say(without, f"none of {', '.join(self.spec.core)} is known")
+        say(unknown, "nothing the model reads is known")
         made_for = self.spec.tumours or self.tumours_
-        tumours = matrix.tumours.to_numpy(dtype=object)
-        for row in np.flatnonzero(~np.isin(tumours, list(made_for))):
-            patient, tumour = matrix.tumours.index[row], tumours[row]
+        tumours = Texts.of(matrix.tumours)
+        for k, tumour in enumerate(tumours.cells):
             if tumour and tumour not in made_for:
-                reasons[row] = f"{OUTSIDE}: the tumour type is {tumour}, the model is of {', '.join(made_for)}"
-            elif not tumour:
-                note = _unclear(matrix, patient)
-                # 'lung' is one of several trained types to a model of many, and foreign to a model of one
-                if note.startswith(UNLISTED) or (note and self.spec.tumours):
-                    reasons[row] = f"{OUTSIDE}: {note}"
-        return reasons
+                why = f"{OUTSIDE}: the tumour type is {tumour}, the model is of {', '.join(made_for)}"
+                say(tumours.codes == k, why)
+        silent = np.flatnonzero(tumours.isin({""}))
+        which, kinds = together(matrix.values.index, [matrix.notes]).take(silent).grouped()
+        for k, lines in enumerate(kinds):
+            note = _unclear(lines)
+            # 'lung' is one of several trained types to a model of many, and foreign to a model of one
+            if note.startswith(UNLISTED) or (note and self.spec.tumours):
+                say(silent[which == k], f"{OUTSIDE}: {note}")
+        return Texts(codes, tuple(cells))
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "fusion_")
 
 
-def _unclear(matrix: FeatureMatrix, patient: object) -> str:
+def _unclear(lines: Sequence[str]) -> str:
     """Find the note of a patient whose tumour type is written, but is none that is known here."""
-    return next((n for n in matrix.notes.get(str(patient), ()) if n.startswith((UNLISTED, COARSE))), "")
+    return next((n for n in lines if n.startswith((UNLISTED, COARSE))), "")
 
 
 def _measured(matrix: FeatureMatrix) -> FeatureMatrix:

@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
-from theracast.models.logistic import Logistic, fit_logistic
+from theracast.models.logistic import Kinds, Logistic, fit_logistic
 
 #: Pull of the weights towards a plain average, and of a tumour type's towards the common ones, in units of patients.
 _PULL, _TIE = 5.0, 20.0
@@ -64,9 +64,32 @@ class Combiner:
         >>> one.margin(pd.DataFrame({"a": [1.0]}), np.array([""])).tolist()
         [2.5]
         """
-        parts = margins[list(self.blocks)].to_numpy() * self.fit.weights(tumours)
+        return self.total(margins[list(self.blocks)].to_numpy(), tumours)
+
+    def total(self, margins: np.ndarray, tumours: np.ndarray | Kinds) -> np.ndarray:
+        """Add up margins that stand in the order of `blocks`.
+
+        Parameters
+        ----------
+        margins : ndarray of float64, shape (n_patients, n_blocks)
+            Log-odds by each expert.
+        tumours : ndarray of str, or Kinds, shape (n_patients,)
+            Tumour type of each patient.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_patients,)
+            Log-odds.
+
+        Examples
+        --------
+        >>> one = Combiner(("a",), Logistic(np.array([2.0]), 0.5, {}, {}), 30)
+        >>> one.total(np.array([[1.0]]), np.array([""])).tolist()
+        [2.5]
+        """
+        kinds = Kinds.of(tumours)
         # row by row in memory, or numpy adds one patient in another order than fifty, and the last bit differs
-        return self.fit.intercepts(tumours) + np.ascontiguousarray(parts).sum(axis=1)
+        return self.fit.intercepts(kinds) + np.ascontiguousarray(margins * self.fit.weights(kinds)).sum(axis=1)
 
     def state(self) -> dict[str, Any]:
         """Return everything, JSON-ready.
@@ -192,7 +215,9 @@ def best_combiner(combiners: Mapping[tuple[str, ...], Combiner], known: tuple[st
     return max(usable, key=lambda c: (len(c.blocks), c.n), default=None)
 
 
-def combine(combiners: Mapping[tuple[str, ...], Combiner], margins: pd.DataFrame, tumours: np.ndarray) -> np.ndarray:
+def combine(
+    combiners: Mapping[tuple[str, ...], Combiner], margins: pd.DataFrame, tumours: np.ndarray | Kinds
+) -> np.ndarray:
     """Add up the margins of the experts that each patient has.
 
     Parameters
@@ -201,7 +226,7 @@ def combine(combiners: Mapping[tuple[str, ...], Combiner], margins: pd.DataFrame
         By their sets of blocks.
     margins : DataFrame of float64, shape (n_patients, n_blocks)
         Log-odds by each expert; NaN where the block is missing.
-    tumours : ndarray of str, shape (n_patients,)
+    tumours : ndarray of str, or Kinds, shape (n_patients,)
         Tumour type of each patient.
 
     Returns
@@ -215,11 +240,12 @@ def combine(combiners: Mapping[tuple[str, ...], Combiner], margins: pd.DataFrame
     >>> combine({("a",): one}, pd.DataFrame({"a": [1.0, np.nan]}), np.array(["", ""])).tolist()
     [2.5, nan]
     """
-    out = np.full(len(margins), np.nan)
+    out, kinds, values = np.full(len(margins), np.nan), Kinds.of(tumours), margins.to_numpy()
     for blocks, rows in patterns(margins.notna()):
         combiner = best_combiner(combiners, blocks)
         if combiner:
-            out[rows] = combiner.margin(margins.iloc[rows], tumours[rows])
+            columns = [margins.columns.get_loc(b) for b in combiner.blocks]
+            out[rows] = combiner.total(values[np.ix_(rows, columns)], kinds[rows])
     return out
 
 

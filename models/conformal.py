@@ -159,13 +159,38 @@ class ConformalSets:
         >>> ConformalSets(0.5).fit([-1, 0, 1, 2], [0, 0, 1, 1], ["a"] * 4).sets([0.4, -1, float("nan")]).tolist()
         ['both', 'no_response', 'both']
         """
+        return np.array(SETS)[self.which(margin)]
+
+    def which(self, margin: ArrayLike) -> np.ndarray:
+        """Give the sets as positions in `SETS`.
+
+        Parameters
+        ----------
+        margin : array-like of shape (n_patients,)
+            As in `p_values`.
+
+        Returns
+        -------
+        ndarray of int, shape (n_patients,)
+            As `sets` has them.
+
+        Raises
+        ------
+        UsageError
+            Before `fit`.
+
+        Examples
+        --------
+        >>> ConformalSets(0.5).fit([-1, 0, 1, 2], [0, 0, 1, 1], ["a"] * 4).which([0.4, -1, float("nan")]).tolist()
+        [2, 0, 2]
+        """
         p = self.p_values(margin)
         # 1 - 0.9 is a little less than 0.1
         inside = p > 1.0 - self.level + 1e-9
         inside |= np.isnan(p)
         none = ~inside.any(axis=1)
         inside[none] = p[none] == p[none].max(axis=1, keepdims=True)
-        return np.where(inside.all(axis=1), "both", np.where(inside[:, 1], "response", "no_response"))
+        return np.where(inside.all(axis=1), 2, inside[:, 1].astype(int))
 
     def state(self) -> dict[str, Any]:
         """Return the calibration, JSON-ready.

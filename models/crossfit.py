@@ -20,6 +20,7 @@ from theracast.errors import UsageError
 from theracast.features.matrix import FeatureMatrix
 from theracast.features.spec import Feature
 from theracast.models.experts import EXPERTS, Expert
+from theracast.models.logistic import Kinds
 from theracast.models.metrics import auc
 from theracast.models.splits import family
 
@@ -130,7 +131,7 @@ def cross_fit(
     return found
 
 
-def margins_of(experts: Mapping[str, Expert], matrix: FeatureMatrix, tumours: np.ndarray) -> pd.DataFrame:
+def margins_of(experts: Mapping[str, Expert], matrix: FeatureMatrix, tumours: np.ndarray | Kinds) -> pd.DataFrame:
     """Margin of each expert for each patient.
 
     Parameters
@@ -156,13 +157,65 @@ def margins_of(experts: Mapping[str, Expert], matrix: FeatureMatrix, tumours: np
     >>> margins_of(model.fusion_.experts, matrix, matrix.tumours.to_numpy()).shape
     (51, 4)
     """
-    out = _nothing(matrix, matrix.blocks)
-    for b, expert in experts.items():
-        block = block_of(matrix, b, expert.features)
-        _, shares = expert.split(block, tumours)  # the level is the combiner's to say
-        # row by row in memory, or numpy adds one patient in another order than fifty, and the last bit differs
-        out[b] = np.where(block.notna().any(axis=1), np.ascontiguousarray(shares).sum(axis=1), np.nan)
-    return out
+    return margins_each([experts], matrix, tumours)[0]
+
+
+def margins_each(
+    experts: Sequence[Mapping[str, Expert]], matrix: FeatureMatrix, tumours: np.ndarray | Kinds
+) -> list[pd.DataFrame]:
+    """Margins by several sets of experts, such as a model and its replicas; every block is laid out once.
+
+    Parameters
+    ----------
+    experts : sequence of mapping of str to Expert
+        Each by block.
+    matrix : FeatureMatrix
+        Patients.
+    tumours : ndarray of str, or Kinds, shape (n_patients,)
+        Tumour type of each patient.
+
+    Returns
+    -------
+    list of DataFrame of float64, shape (n_patients, n_blocks)
+        As `margins_of`.
+
+    Examples
+    --------
+    >>> from theracast.features.datasets import load_cohort
+    >>> from theracast.models.base import ResponseModel
+    >>> model = ResponseModel("melanoma_ici").fit(load_cohort("liu2019_mel"))
+    >>> matrix = model.matrix(load_cohort("riaz2017_mel"))
+    >>> [m.shape for m in margins_each([model.fusion_.experts] * 2, matrix, matrix.tumours.to_numpy())]
+    [(51, 4), (51, 4)]
+    """
+    out = [np.full((len(matrix.values), len(matrix.blocks)), np.nan) for _ in experts]
+    kinds = Kinds.of(tumours)
+    for column, b in enumerate(matrix.blocks):
+        laid: dict[tuple[str, ...], tuple[np.ndarray, np.ndarray]] = {}
+        for margins, expert in ((m, e[b]) for m, e in zip(out, experts, strict=True) if b in e):
+            key = tuple(f.name for f in expert.features)
+            if key not in laid:
+                values = block_of(matrix, b, expert.features).to_numpy(dtype=np.float64)
+                rows = np.flatnonzero(~np.isnan(values).all(axis=1))
+                laid[key] = rows, np.ascontiguousarray(values[rows])
+            rows, values = laid[key]
+            margins[rows, column] = _margin(expert, values, kinds[rows])
+    return [pd.DataFrame(m, index=matrix.values.index, columns=list(matrix.blocks)) for m in out]
+
+
+def _margin(expert: Expert, values: np.ndarray, tumours: Kinds) -> np.ndarray:
+    """Add up what an expert says of patients of whom something is known; of equal ones it is asked once."""
+    if expert.by_values and values.shape[1] == 1:
+        which, kept = pd.factorize(values[:, 0])
+        return _margin_of_each(expert, kept[:, None], tumours[np.zeros(len(kept), dtype=np.intp)])[which]
+    return _margin_of_each(expert, values, tumours)
+
+
+def _margin_of_each(expert: Expert, values: np.ndarray, tumours: Kinds) -> np.ndarray:
+    _, shares = expert.split(values, tumours)  # the level is the combiner's to say
+    # row by row in memory, or numpy adds one patient in another order than fifty, and the last bit differs
+    total: np.ndarray = np.ascontiguousarray(shares).sum(axis=1)
+    return total
 
 
 def block_of(matrix: FeatureMatrix, name: str, features: Sequence[Feature]) -> pd.DataFrame:

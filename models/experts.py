@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from theracast.features.spec import Feature
-from theracast.models.logistic import Logistic, fit_logistic
+from theracast.models.logistic import Kinds, Logistic, fit_logistic
 from theracast.models.trees import TreeExpert
 from theracast.registry import Registry
 
@@ -31,6 +31,8 @@ class Expert(Protocol):
     """
 
     features: tuple[Feature, ...]
+    #: Whether the same values give the same contributions, whatever the tumour type.
+    by_values: bool
 
     def fit(
         self,
@@ -66,14 +68,16 @@ class Expert(Protocol):
         True
         """
 
-    def split(self, X: pd.DataFrame, tumours: np.ndarray | None = None) -> tuple[float, np.ndarray]:
+    def split(
+        self, X: pd.DataFrame | np.ndarray, tumours: np.ndarray | Kinds | None = None
+    ) -> tuple[float, np.ndarray]:
         """Split the margin of each patient into contributions.
 
         Parameters
         ----------
-        X : DataFrame of float64, shape (n_patients, n_features)
+        X : DataFrame or ndarray of float64, shape (n_patients, n_features)
             Native units.
-        tumours : ndarray of str, shape (n_patients,), optional
+        tumours : ndarray of str, or Kinds, shape (n_patients,), optional
             Tumour type of each patient.
 
         Returns
@@ -130,6 +134,8 @@ class LogisticExpert:
     0.0
     """
 
+    by_values = False
+
     def __init__(self, features: Sequence[Feature], C: float = 0.1, tie: float | None = 30.0) -> None:
         self.features, self.C, self.tie = tuple(features), C, tie
 
@@ -185,14 +191,16 @@ class LogisticExpert:
         self.fit_ = Logistic(np.where(kept, found.coef, 0.0), found.intercept, own, {})
         return self
 
-    def split(self, X: pd.DataFrame, tumours: np.ndarray | None = None) -> tuple[float, np.ndarray]:
+    def split(
+        self, X: pd.DataFrame | np.ndarray, tumours: np.ndarray | Kinds | None = None
+    ) -> tuple[float, np.ndarray]:
         """Split the margin; exact, since it is a sum.
 
         Parameters
         ----------
-        X : DataFrame of float64, shape (n_patients, n_features)
+        X : DataFrame or ndarray of float64, shape (n_patients, n_features)
             Native units, NaN allowed.
-        tumours : ndarray of str, shape (n_patients,), optional
+        tumours : ndarray of str, or Kinds, shape (n_patients,), optional
             Tumour type of each patient, for its own weights; the common ones by default.
 
         Returns
@@ -256,8 +264,8 @@ class LogisticExpert:
         expert.fit_ = Logistic.from_state(state["fit"])
         return expert
 
-    def _scaled(self, X: pd.DataFrame) -> np.ndarray:
-        values = X.to_numpy(dtype=np.float64)
+    def _scaled(self, X: pd.DataFrame | np.ndarray) -> np.ndarray:
+        values = np.asarray(X, dtype=np.float64)
         values = np.minimum(values, np.array([f.most for f in self.features]))
         log = np.array([f.scale == "log2" for f in self.features])
         return np.where(log, np.log2(1.0 + np.maximum(values, 0.0)), values)

@@ -36,8 +36,9 @@ from theracast.models.combiner import (
     recentred,
 )
 from theracast.models.conformal import ConformalSets
-from theracast.models.crossfit import block_of, cross_fit, enough, margins_of
+from theracast.models.crossfit import block_of, cross_fit, enough, margins_each, margins_of
 from theracast.models.experts import EXPERTS, Expert
+from theracast.models.logistic import Kinds
 
 #: Share of the patients of each class whose label set shall hold their label.
 SET_LEVEL = 0.9
@@ -120,7 +121,7 @@ class Fusion:
         self.combiners = self._combiners(fits.unseen, y, studies, tumours, everyone)
         margins = margins_of(self.experts, matrix, tumours)
         levels = {blocks: c.margin(margins, tumours) for blocks, c in self.combiners.items()}
-        self.replicas = []
+        self.replicas, seen = [], []
         blind = np.full(len(y), np.nan)
         for k, experts in fits.replicas.items():
             out = fits.folds == k
@@ -128,7 +129,8 @@ class Fusion:
             blind[out] = combine(combiners, fits.unseen[out], tumours[out])
             there = margins_of(experts, matrix, tumours)
             self.replicas.append((experts, recentred(combiners, there, levels, tumours)))
-        typical = np.sqrt(self._jackknife(matrix))
+            seen.append(there)
+        typical = np.sqrt(self._jackknife(seen, tumours))
         for blocks, combiner in self.combiners.items():
             mine = margins[list(blocks)].notna().all(axis=1).to_numpy()
             self.combiners[blocks] = replace(combiner, error=float(np.nanmedian(typical[mine])))
@@ -158,7 +160,7 @@ class Fusion:
         >>> model.fusion_.margin(model.matrix(load_cohort("riaz2017_mel"))).shape
         (51,)
         """
-        tumours = self._tumours(matrix)
+        tumours = Kinds.of(self._tumours(matrix))
         return combine(self.combiners, margins_of(self.experts, matrix, tumours), tumours)
 
     def interval(self, matrix: FeatureMatrix, level: float) -> tuple[np.ndarray, np.ndarray]:
@@ -188,16 +190,38 @@ class Fusion:
         >>> bool((lower <= upper).all())
         True
         """
-        tumours = self._tumours(matrix)
-        known = margins_of(self.experts, matrix, tumours)
+        return self.estimate(matrix, level)[1:]
+
+    def estimate(self, matrix: FeatureMatrix, level: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Give margin and interval at once: experts and replicas read each block together.
+
+        Parameters
+        ----------
+        matrix : FeatureMatrix
+            Patients.
+        level : float
+            Coverage aimed at, in (0, 1).
+
+        Returns
+        -------
+        margin, lower, upper : ndarray of float64, shape (n_patients,)
+            Log-odds, as `margin` and `interval` say.
+
+        Examples
+        --------
+        >>> hasattr(Fusion, "estimate")
+        True
+        """
+        tumours = Kinds.of(self._tumours(matrix))
+        known, *others = margins_each([self.experts, *(e for e, _ in self.replicas)], matrix, tumours)
         margin = combine(self.combiners, known, tumours)
         typical = np.full(len(margin), np.nan)
         for blocks, rows in patterns(known.notna()):
             combiner = best_combiner(self.combiners, blocks)
             typical[rows] = combiner.error if combiner else np.nan
-        variance = (self._jackknife(matrix) + typical**2) / 2
+        variance = (self._jackknife(others, tumours) + typical**2) / 2
         reach = student.ppf(0.5 + level / 2, 2 * (len(self.replicas) - 1)) * np.sqrt(variance)
-        return margin - reach, margin + reach
+        return margin, margin - reach, margin + reach
 
     def split(self, matrix: FeatureMatrix) -> tuple[np.ndarray, pd.DataFrame]:
         """Split each margin exactly into one contribution per feature.
@@ -257,7 +281,7 @@ class Fusion:
         >>> int(model.fit(cohort).fusion_.present(model.matrix(cohort))["clinical"].sum())
         121
         """
-        known = {b: block_of(matrix, b, f).notna().any(axis=1) for b, f in self.features.items()}
+        known = {b: block_of(matrix, b, f).notna().to_numpy().any(axis=1) for b, f in self.features.items()}
         return pd.DataFrame(known, index=matrix.values.index)
 
     def state(self) -> dict[str, Any]:
@@ -332,11 +356,9 @@ class Fusion:
         fusion.replicas = [fusion._unpack(s) for s in state["replicas"]]
         return fusion
 
-    def _jackknife(self, matrix: FeatureMatrix) -> np.ndarray:
-        tumours = self._tumours(matrix)
-        return jackknife_variance(
-            np.array([combine(c, margins_of(e, matrix, tumours), tumours) for e, c in self.replicas])
-        )
+    def _jackknife(self, there: Sequence[pd.DataFrame], tumours: np.ndarray | Kinds) -> np.ndarray:
+        pairs = zip(self.replicas, there, strict=True)
+        return jackknife_variance(np.array([combine(c, margins, tumours) for (_, c), margins in pairs]))
 
     def _tumours(self, matrix: FeatureMatrix) -> np.ndarray:
         return matrix.tumours.to_numpy() if self.tumour_aware else np.full(len(matrix.values), "", dtype=object)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
+import pandas as pd
 from scipy.special import expit, logit
 
 #: Spread of the studies' intercepts about their mean, in log-odds: response rates of 15 to 55 % about 32 %.
@@ -20,6 +21,57 @@ _STUDY_SD = 0.7
 #: Spread of the tumour types' intercepts about theirs.
 _TUMOUR_SD = 0.35
 _STEPS = 60
+
+
+@dataclass(frozen=True, eq=False)
+class Kinds:
+    """Tumour types of many patients, each type looked at once.
+
+    Attributes
+    ----------
+    codes : ndarray of int, shape (n,)
+        Position of the type of each patient among `names`.
+    names : tuple of str
+        The types.
+
+    Examples
+    --------
+    >>> Kinds.of(["renal", "", "renal"]).codes.tolist()
+    [0, 1, 0]
+    """
+
+    codes: np.ndarray
+    names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, tumours: np.ndarray | list[str] | Kinds) -> Kinds:
+        """Give the types numbers, in the order in which they come.
+
+        Parameters
+        ----------
+        tumours : array-like of str, or Kinds, shape (n,)
+            Tumour type of each patient.
+
+        Returns
+        -------
+        Kinds
+            Of these patients.
+
+        Examples
+        --------
+        >>> Kinds.of(["renal", "", "renal"]).names
+        ('renal', '')
+        """
+        if isinstance(tumours, Kinds):
+            return tumours
+        codes, names = pd.factorize(np.asarray(tumours, dtype=object))
+        return cls(codes, tuple(names))
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def __getitem__(self, rows: np.ndarray) -> Kinds:
+        return Kinds(self.codes[rows], self.names)
 
 
 @dataclass(frozen=True)
@@ -49,12 +101,12 @@ class Logistic:
     own: dict[str, np.ndarray]
     offset: dict[str, float]
 
-    def weights(self, tumours: np.ndarray | list[str]) -> np.ndarray:
+    def weights(self, tumours: np.ndarray | list[str] | Kinds) -> np.ndarray:
         """Weights that apply to each patient.
 
         Parameters
         ----------
-        tumours : array-like of str, shape (n,)
+        tumours : array-like of str, or Kinds, shape (n,)
             Tumour type of each patient; unknown types get the common weights.
 
         Returns
@@ -67,18 +119,17 @@ class Logistic:
         >>> Logistic(np.array([1.0]), 0.0, {}, {}).weights([""]).tolist()
         [[1.0]]
         """
-        out = np.tile(self.coef, (len(tumours), 1))
-        kinds = np.asarray(tumours, dtype=object)
-        for tumour, own in self.own.items():
-            out[kinds == tumour] = own
-        return out
+        if not self.own:
+            return np.tile(self.coef, (len(tumours), 1))
+        kinds = Kinds.of(tumours)
+        return np.array([self.own.get(t, self.coef) for t in kinds.names]).reshape(-1, self.coef.size)[kinds.codes]
 
-    def intercepts(self, tumours: np.ndarray | list[str]) -> np.ndarray:
+    def intercepts(self, tumours: np.ndarray | list[str] | Kinds) -> np.ndarray:
         """Intercept that applies to each patient.
 
         Parameters
         ----------
-        tumours : array-like of str, shape (n,)
+        tumours : array-like of str, or Kinds, shape (n,)
             Tumour type of each patient; unknown types get the common intercept.
 
         Returns
@@ -91,7 +142,9 @@ class Logistic:
         >>> Logistic(np.array([1.0]), 0.5, {}, {"renal": 0.25}).intercepts(["renal", ""]).tolist()
         [0.75, 0.5]
         """
-        return np.array([self.intercept + self.offset.get(t, 0.0) for t in tumours], dtype=np.float64)
+        kinds = Kinds.of(tumours)
+        each = np.array([self.intercept + self.offset.get(t, 0.0) for t in kinds.names], dtype=np.float64)
+        return each[kinds.codes]
 
     def state(self) -> dict[str, Any]:
         """Return weights and intercepts, JSON-ready.

@@ -12,6 +12,7 @@ import xgboost as xgb
 from scipy.special import logit
 
 from theracast.features.spec import Feature
+from theracast.models.logistic import Kinds
 from theracast.models.treeshap import TreeTables
 
 
@@ -41,6 +42,8 @@ class TreeExpert:
     >>> bool((np.diff(contributions[:, 0]) >= -1e-6).all())
     True
     """
+
+    by_values = True
 
     def __init__(self, features: Sequence[Feature], rounds: int = 60, depth: int = 2, seed: int = 0) -> None:
         self.features, self.rounds, self.depth, self.seed = tuple(features), rounds, depth, seed
@@ -101,14 +104,16 @@ class TreeExpert:
         self.tables = TreeTables.from_booster(self.booster)
         return self
 
-    def split(self, X: pd.DataFrame, tumours: np.ndarray | None = None) -> tuple[float, np.ndarray]:
+    def split(
+        self, X: pd.DataFrame | np.ndarray, tumours: np.ndarray | Kinds | None = None
+    ) -> tuple[float, np.ndarray]:
         """Split the margin by TreeSHAP (path-dependent, exact; DOI 10.1038/s42256-019-0138-9).
 
         Parameters
         ----------
-        X : DataFrame of float64, shape (n_patients, n_features)
+        X : DataFrame or ndarray of float64, shape (n_patients, n_features)
             Native units, NaN allowed.
-        tumours : ndarray of str, shape (n_patients,), optional
+        tumours : ndarray of str, or Kinds, shape (n_patients,), optional
             Not read.
 
         Returns
@@ -124,7 +129,7 @@ class TreeExpert:
         >>> TreeExpert([Feature("a", "", "")]).fit(X, np.array([0, 0, 1, 1]), np.ones(4), np.zeros(4)).split(X)[1].shape
         (4, 1)
         """
-        shares = self.tables.contributions(X.to_numpy(dtype=np.float64))
+        shares = self.tables.contributions(np.asarray(X, dtype=np.float64))
         return float(self.tables.bias[0]), shares[:, :-1]
 
     def state(self) -> dict[str, Any]:

@@ -17,6 +17,7 @@ import theracast
 from theracast.errors import DataError, UsageError
 from theracast.features.cohort import Cohort, as_cohort
 from theracast.features.matrix import FeatureMatrix
+from theracast.features.remarks import together
 from theracast.models.base import OUTSIDE, ResponseModel
 from theracast.models.fingerprint import fingerprint
 from theracast.models.recalibration import AS_TRAINED, Recalibration
@@ -24,6 +25,7 @@ from theracast.models.storage import load_model
 from theracast.predict.explain import explain
 from theracast.predict.records import COLUMNS, Scores
 from theracast.predict.rows import Place, refused_rows, usable_rows
+from theracast.texts import Texts
 
 
 @dataclass(frozen=True)
@@ -163,7 +165,7 @@ class Predictor:
         table["tumour_type"] = matrix.tumours
         table["model_uri"], table["model_version"] = self.uri, self.version
         table["provenance"] = self._provenance(matrix)
-        table["notes"] = _joined(matrix.notes, table.index, site.note)
+        table["notes"] = _joined(matrix.notes, table.index, site.note).series(table.index)
         kept = roster[(roster.code == "").to_numpy()]
         # every patient once, in the order of the rows: nothing is to be spread
         once = len(kept) == len(table) and kept.patient_id.to_numpy().tolist() == table.index.tolist()
@@ -347,13 +349,7 @@ class Predictor:
         return (table.probability.notna() & ~table.reason.str.startswith(OUTSIDE)).to_numpy()
 
 
-def _joined(notes: Mapping[str, Sequence[str]], patients: pd.Index, more: str) -> list[str]:
+def _joined(notes: Mapping[str, Sequence[str]], patients: pd.Index, more: str) -> Texts:
     """Put the notes of each patient on one line; most have the same ones."""
-    lines: dict[tuple[str, ...], str] = {}
-    out = []
-    for i in patients:
-        said = tuple(notes.get(i, ()))
-        if said not in lines:
-            lines[said] = "; ".join(filter(None, [*said, more]))
-        out.append(lines[said])
-    return out
+    codes, kinds = together(patients, [notes]).grouped()
+    return Texts(codes, tuple("; ".join(filter(None, [*lines, more])) for lines in kinds))

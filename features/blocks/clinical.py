@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import numpy as np
@@ -10,8 +11,10 @@ import pandas as pd
 from theracast.checks import UNKNOWN, Problem
 from theracast.features.base import Measured, OmicsBlock
 from theracast.features.cohort import Cohort
+from theracast.features.remarks import Remarks
 from theracast.features.spec import BlockSpec, Column, Feature
 from theracast.features.units import Reading, read_quantity, units_of
+from theracast.texts import Texts
 
 _SEX = {"m": 1.0, "male": 1.0, "man": 1.0, "f": 0.0, "female": 0.0, "woman": 0.0}
 _UNKNOWN = UNKNOWN | {"u"}
@@ -153,16 +156,16 @@ class ClinicalBlock(OmicsBlock):
         """
         found = super().check(cohort)
         where, _ = cohort.column("sex", self.spec.tables)
-        odd = ~self.words(cohort, "sex").isin([*_SEX, *_UNKNOWN]).to_numpy()
+        odd = ~self.texts(cohort, "sex").isin({*_SEX, *_UNKNOWN})
         if odd.any():
             what = "should be M, F or unknown; write words, codes such as 1/2 differ between hospitals"
             found.append(Problem("THX-D15", where, what, tuple(int(i) for i in np.flatnonzero(odd))))
         where, _ = cohort.column("ldh", self.spec.tables)
-        ldh, unit = self.numbers(cohort, "ldh"), self.words(cohort, "ldh_unit")
-        multiple = unit.str.contains("uln")
+        ldh, unit = self.numbers(cohort, "ldh").to_numpy(), self.texts(cohort, "ldh_unit")
+        multiple = unit.matches("uln")
         for rows, should in (
             (
-                ldh.notna() & ~unit.isin(_UNKNOWN) & ~unit.str.contains(_LDH_UNITS),
+                ~np.isnan(ldh) & ~unit.isin(_UNKNOWN) & ~unit.matches(_LDH_UNITS),
                 "have the unit U/L or xULN in ldh_unit; multiply ukat/L by 60",
             ),
             (multiple & (ldh > _ULN_MOST), f"be in xULN (under {_ULN_MOST:g}); if these are U/L, say so in ldh_unit"),
@@ -199,17 +202,17 @@ class ClinicalBlock(OmicsBlock):
         >>> ClinicalBlock().ignored(c)[0].what
         'holds words that are not known here; write PD1, PDL1, CTLA4, PD1+CTLA4, or leave the cell empty'
         """
-        notes: dict[str, dict[str, list[str]]] = {n: {} for n in ("stage", "prior_treatment", "smoking_status")}
-        for (name, said), codes in zip(notes.items(), (_STAGE, _YES, _SMOKING), strict=True):
-            self._coded(cohort, name, codes, said)
+        said = {n: Remarks(cohort.ids) for n in ("stage", "prior_treatment", "smoking_status")}
+        for (name, odd), codes in zip(said.items(), (_STAGE, _YES, _SMOKING), strict=True):
+            self._coded(cohort, name, codes, odd)
         for name, pattern in (("prior_ici", f"{_ICI}|{_NO_ICI}"), ("ici_target", _TARGET)):
-            self._named(cohort, name, pattern, notes.setdefault(name, {}))
+            self._named(cohort, name, pattern, said.setdefault(name, Remarks(cohort.ids)))
         units = {c.name: c.unit for c in self.spec.inputs}
         what = "holds words that are not known here; write {}, or leave the cell empty"
         return [
             Problem("THX-D20", cohort.column(name, self.spec.tables)[0], what.format(units[name]),
-                    tuple(int(i) for i in np.flatnonzero(cohort.ids.isin(list(said)))))
-            for name, said in notes.items() if said
+                    tuple(int(i) for i in np.flatnonzero(odd.concerned)))
+            for name, odd in said.items() if odd
         ]  # fmt: skip
 
     def measure(self, cohort: Cohort) -> Measured:
@@ -232,14 +235,14 @@ class ClinicalBlock(OmicsBlock):
         >>> ClinicalBlock().measure(c).values["ldh"].tolist()
         [2.0]
         """
-        notes: dict[str, list[str]] = {}
-        ldh, unit = self.numbers(cohort, "ldh"), self.words(cohort, "ldh_unit")
+        notes = Remarks(cohort.ids)
+        ldh, unit = self.numbers(cohort, "ldh"), self.texts(cohort, "ldh_unit")
         prior = self._named(cohort, "prior_ici", f"{_ICI}|{_NO_ICI}", notes)
         target = self._named(cohort, "ici_target", _TARGET, notes)
-        ctla4_only = target.str.contains(r"ctla-?4") & ~target.str.contains("pd")
+        ctla4_only = target.matches(r"ctla-?4") & ~target.matches("pd")
         readings = self._readings(cohort)
-        for i, text in (item for reading in readings.values() for item in reading.notes.items()):
-            notes.setdefault(i, []).append(text)
+        for reading in readings.values():
+            notes.extend({i: [text] for i, text in reading.notes.items()})
         read = {name: reading.values for name, reading in readings.items()}
         nlr, made = _ratio(read)
         values = pd.DataFrame(
@@ -248,10 +251,10 @@ class ClinicalBlock(OmicsBlock):
                 "male": self._coded(cohort, "sex", _SEX, notes),
                 "stage": self._coded(cohort, "stage", _STAGE, notes),
                 "ecog": self.numbers(cohort, "ecog"),
-                "ldh": ldh.where(unit.str.contains("uln"), ldh / self.ldh_uln),
-                "prior_ici": (~prior.str.contains(_NO_ICI)).astype(float).mask(prior.isin(_UNKNOWN)),
+                "ldh": ldh.where(unit.matches("uln"), ldh / self.ldh_uln),
+                "prior_ici": np.where(prior.isin(_UNKNOWN), np.nan, ~prior.matches(_NO_ICI)),
                 "prior_treatment": self._coded(cohort, "prior_treatment", _YES, notes),
-                "anti_ctla4_only": ctla4_only.astype(float).mask(target.isin(_UNKNOWN)),
+                "anti_ctla4_only": np.where(target.isin(_UNKNOWN), np.nan, ctla4_only),
                 "albumin": read["albumin"],
                 "creatinine": read["creatinine"],
                 "glucose": read["glucose"],
@@ -269,19 +272,20 @@ class ClinicalBlock(OmicsBlock):
     def _readings(self, cohort: Cohort) -> dict[str, Reading]:
         return {name: read_quantity(cohort, self.spec.tables, name, "clinical") for name in _MEASURED}
 
-    def _named(self, cohort: Cohort, name: str, pattern: str, notes: dict[str, list[str]]) -> pd.Series:
+    def _named(self, cohort: Cohort, name: str, pattern: str, notes: Remarks) -> Texts:
         """Read words that name a drug class; others become unknown, with a note."""
-        words = self.words(cohort, name)
-        odd = ~words.isin(_UNKNOWN) & ~words.str.contains(pattern)
-        for i in words.index[odd]:
-            notes.setdefault(i, []).append(_ODD.format(name))
-        return words.mask(odd, "")
+        words, known = self.texts(cohort, name), re.compile(pattern)
 
-    def _coded(self, cohort: Cohort, name: str, codes: dict[str, float], notes: dict[str, list[str]]) -> pd.Series:
-        words = self.words(cohort, name)
-        for i in words.index[~words.isin([*codes, *_UNKNOWN])]:
-            notes.setdefault(i, []).append(_ODD.format(name))
-        return words.map(codes).astype(float)
+        def odd(word: str) -> bool:
+            return word not in _UNKNOWN and known.search(word) is None
+
+        notes.add(words.read(odd, bool), _ODD.format(name))
+        return words.map(lambda word: "" if odd(word) else word)
+
+    def _coded(self, cohort: Cohort, name: str, codes: dict[str, float], notes: Remarks) -> np.ndarray:
+        words = self.texts(cohort, name)
+        notes.add(~words.isin({*codes, *_UNKNOWN}), _ODD.format(name))
+        return words.read(lambda word: codes.get(word, np.nan), np.float64)
 
 
 def _ratio(read: Mapping[str, pd.Series]) -> tuple[pd.Series, pd.Series]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from theracast.checks import Problem, each_text_once
+from theracast.checks import Problem
 from theracast.features.base import Measured, OmicsBlock
 from theracast.features.cohort import Cohort
 from theracast.features.gene_panels import panel_mb, panel_names, panel_problems
+from theracast.features.remarks import Remarks
 from theracast.features.spec import BlockSpec, Column, Feature
 from theracast.features.variants import burden, variant_problems
 
@@ -144,7 +145,8 @@ class MutationsBlock(OmicsBlock):
                 Problem("THX-D16", where, "is a count of unknown territory: give panel_mb, or say '(exome)'", rows)
             )
         where, _ = cohort.column("panel", self.spec.tables)
-        found += panel_problems(where, self.words(cohort, "panel"), self.numbers(cohort, "panel_mb"))
+        if any(self.texts(cohort, "panel").cells):
+            found += panel_problems(where, self.words(cohort, "panel"), self.numbers(cohort, "panel_mb"))
         return found + variant_problems(cohort)
 
     def measure(self, cohort: Cohort) -> Measured:
@@ -169,20 +171,25 @@ class MutationsBlock(OmicsBlock):
         tmb, kind, size = self._read(cohort)
         counted = kind == "count"
         values = tmb.where(~counted, tmb / size)
-        notes = {i: [f"TMB from a count over {size[i]:g} Mb"] for i in tmb.index[counted & values.notna()]}
+        notes = Remarks(cohort.ids)
+        told = np.flatnonzero(counted & values.notna())
+        notes.add_each(told, [f"TMB from a count over {mb:g} Mb" for mb in size.to_numpy()[told].tolist()])
         ranked = tmb.notna() & counted & size.isna()
         if ranked.any() and self.quantiles_:
             share = (tmb[ranked].rank() - 0.5) / ranked.sum()
             values[ranked] = np.interp(share, np.linspace(0, 1, 101), self.quantiles_)
-            notes |= {i: ["TMB placed by its rank within this cohort, not by its size"] for i in tmb.index[ranked]}
+            notes.add(ranked.to_numpy(), "TMB placed by its rank within this cohort, not by its size")
         found, least = self._counted(cohort)
         found, least = found.where(values.isna()), least & values.isna() & found.notna()
-        for i in found.index[found.notna()]:
-            lower = "; a lower limit, variants of unknown consequence are not counted" if least[i] else ""
-            notes[i] = [f"TMB counted from the variants listed{lower}"]
+        said = "TMB counted from the variants listed"
+        notes.add((found.notna() & ~least).to_numpy(), said)
+        lower = "; a lower limit, variants of unknown consequence are not counted"
+        notes.add((found.notna() & least).to_numpy(), f"{said}{lower}")
         known = values.fillna(found)
-        for i in cohort.ids[known.isna() & cohort.ids.isin(cohort.event("variants").index.unique())]:
-            notes[i] = ["TMB not counted: neither panel nor panel_mb says what was sequenced"]
+        if "variants" in cohort.events:
+            listed = cohort.ids.isin(cohort.event("variants").index.unique())
+            silent = "TMB not counted: neither panel nor panel_mb says what was sequenced"
+            notes.add(known.isna().to_numpy() & listed, silent)
         return Measured.of(
             pd.DataFrame({"tmb": known}),
             proxy=pd.DataFrame({"tmb": ranked}),
@@ -199,13 +206,15 @@ class MutationsBlock(OmicsBlock):
 
     def _declared(self, cohort: Cohort) -> pd.Series:
         size = self.numbers(cohort, "panel_mb")
-        return size.fillna(panel_mb(panel_names(self.words(cohort, "panel")), self.exome_mb))
+        panel = self.texts(cohort, "panel")
+        named = panel_mb(panel_names(pd.Series(panel.cells, dtype=object)), self.exome_mb).to_numpy()
+        return size.fillna(pd.Series(named[panel.codes], index=size.index))
 
-    def _read(self, cohort: Cohort) -> tuple[pd.Series, pd.Series, pd.Series]:
+    def _read(self, cohort: Cohort) -> tuple[pd.Series, np.ndarray, pd.Series]:
         tmb, size = self.numbers(cohort, "tmb"), self._declared(cohort)
-        unit = self.words(cohort, "tmb_unit")
-        kind = pd.Series(each_text_once(unit, _kind), index=tmb.index, dtype=object)
-        exome = each_text_once(unit, lambda u: "exome" in u or "compass" in u).astype(bool)
+        unit = self.texts(cohort, "tmb_unit")
+        kind = unit.read(_kind, "U8")
+        exome = unit.matches("exome|compass")
         return tmb, kind, size.where(size.notna(), np.where(exome, self.exome_mb, np.nan))
 
 

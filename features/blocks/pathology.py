@@ -8,9 +8,11 @@ import pandas as pd
 from theracast.checks import Problem
 from theracast.features.base import Measured, OmicsBlock
 from theracast.features.cohort import Cohort
+from theracast.features.remarks import Remarks
 from theracast.features.scores import implausible, set_scores
 from theracast.features.spec import BlockSpec, Column, Feature
 from theracast.features.stains import TOP, Stains, read_stains
+from theracast.texts import Texts
 
 _PROXY = {"pdl1": ("Target_marker_PDL1",), "til": ("CD8Tcell_sc", "CytoxAct_Rooney")}
 #: Gene sets that stand in for a stain.
@@ -134,17 +136,20 @@ class PathologyBlock(OmicsBlock):
             where, _ = cohort.column(name, self.spec.tables)
             stains = read_stains(cohort, self.spec.tables, name)
             found += stains.problems
-            low, high, kinds = stains.low, stains.high, stains.kinds
-            in_percent = kinds.isin(["tps", "percent"]) & ~stains.percent
+            low, high, kinds = stains.low, stains.high, Texts.of(stains.kinds)
+            in_percent = kinds.isin(("tps", "percent")) & ~stains.percent
             known = pd.concat([low[in_percent], high[in_percent]]).dropna()
             between = in_percent & (((low > 0) & (low < 1)) | ((high > 0) & (high < 1)))
             rows = [
                 (
-                    (high.notna() & (kinds == "")),
+                    (high.notna() & kinds.isin({""})),
                     f"needs its score and assay; write them in {name}_unit, such as {example}",
                 ),
                 (low < 0, "should not be negative; leave unknown cells empty"),
-                (high > kinds.map(TOP), f"is above the top of its scale ({name}_unit)"),
+                (
+                    high > kinds.read(lambda k: TOP.get(k, np.nan), np.float64),
+                    f"is above the top of its scale ({name}_unit)",
+                ),
             ]
             if low[in_percent].count() > 1 and known.max() <= 1 and (known % 1 != 0).any():
                 what = "should be in percent (0-100); got fractions (0-1). Multiply by 100"
@@ -178,12 +183,12 @@ class PathologyBlock(OmicsBlock):
         raw = self._proxies(cohort) if self.proxies else {}
         columns: dict[str, pd.Series] = {}
         proxy: dict[str, pd.Series] = {}
-        notes: dict[str, list[str]] = {}
+        notes = Remarks(cohort.ids)
         for name in ("pdl1", "til"):
             stains = read_stains(cohort, self.spec.tables, name)
             placed = _placed(stains)
-            for i in cohort.ids[(stains.ranged & placed.notna()).to_numpy()]:
-                notes.setdefault(i, []).append(f"{_WORDS[name]} was given as a range: its middle stands for it")
+            ranged = (stains.ranged & placed.notna()).to_numpy()
+            notes.add(ranged, f"{_WORDS[name]} was given as a range: its middle stands for it")
             proxy[name] = pd.Series(False, index=cohort.ids)
             if name in self.quantiles_ and name in raw:
                 rank = np.interp(raw[name], self.quantiles_[name], np.linspace(0, 1, 101))
@@ -199,8 +204,7 @@ class PathologyBlock(OmicsBlock):
             "til": "TIL from CD8 and cytolytic mRNA, not from a stain",
         }
         for name, text in words.items():
-            for i in cohort.ids[proxy[name].to_numpy()]:
-                notes.setdefault(i, []).append(text)
+            notes.add(proxy[name].to_numpy(), text)
         coverage = frame[["pdl1", "til"]].notna().mean(axis=1)
         return Measured.of(frame, proxy=pd.DataFrame(proxy), coverage=coverage, notes=notes)
 
@@ -211,14 +215,18 @@ class PathologyBlock(OmicsBlock):
 
 def _placed(stains: Stains) -> pd.Series:
     """Put both ends on the scale from 0 to 1, and take their middle."""
-    ends = []
-    for values in (stains.low, stains.high):
-        placed = pd.Series(np.nan, index=values.index)
-        for kind, (at, position) in _SCALES.items():
-            mine = stains.kinds == kind
+    kinds = Texts.of(stains.kinds)
+    scales = [(kinds.isin({kind}), *scale) for kind, scale in _SCALES.items() if kind in kinds.cells]
+
+    def on_scale(values: np.ndarray) -> np.ndarray:
+        placed = np.full(len(values), np.nan)
+        for mine, at, position in scales:
             placed[mine] = np.interp(values[mine], at, position)
-        ends.append(placed.where(values.notna()))
-    return (ends[0] + ends[1]) / 2
+        return np.where(np.isnan(values), np.nan, placed)
+
+    low = on_scale(stains.low.to_numpy())
+    high = low if stains.high is stains.low else on_scale(stains.high.to_numpy())
+    return pd.Series((low + high) / 2, index=stains.low.index)
 
 
 def _rows(mask: np.ndarray) -> tuple[int, ...]:

@@ -11,6 +11,7 @@ import pandas as pd
 from theracast.checks import Problem
 from theracast.features.base import Measured, OmicsBlock
 from theracast.features.cohort import Cohort
+from theracast.features.remarks import Remarks
 from theracast.features.scores import genes_of, implausible, relative_only, set_scores
 from theracast.features.spec import BlockSpec, Column, Feature
 
@@ -141,11 +142,10 @@ class SignaturesBlock(OmicsBlock):
         """
         scores = set_scores(cohort, list(self.sets.values()), self.min_coverage)
         values = scores.values.set_axis(list(self.sets), axis=1)
-        notes = {
-            i: [f"expression covers {share:.0%} of the genes the signatures read"]
-            for i, share in scores.coverage.items()
-            if 0 < share < 1
-        }
+        share, notes = scores.coverage.to_numpy(), Remarks(cohort.ids)
+        part = np.flatnonzero((share > 0) & (share < 1))
+        said = {s: f"expression covers {s:.0%} of the genes the signatures read" for s in np.unique(share[part])}
+        notes.add_each(part, [said[s] for s in share[part]])
         return Measured.of(values, coverage=scores.coverage, notes=notes)
 
     @classmethod

@@ -172,12 +172,13 @@ def with_fusion(model, **changes):
 
 
 def test_a_single_label_is_a_decision_either_way(models, riaz):
-    model = with_fusion(models["logistic"], margin=lambda m: np.resize([-20.0, 20.0], len(m)))
+    far = np.array([-20.0, 20.0])
+    model = with_fusion(models["logistic"], estimate=lambda m, level: (far, far - 1.0, far + 1.0))
     table = model.respond(riaz.subset(riaz.ids[:2])).table
     assert table["set"].tolist() == ["no_response", "response"]
     assert table.decision.tolist() == ["no_response", "response"]
     assert table.reason.tolist() == ["", ""]
-    turned = SimpleNamespace(sets=lambda m: np.resize(["response", "no_response"], len(m)))
+    turned = SimpleNamespace(which=lambda m: np.array([1, 0]))  # response, no_response
     table = with_fusion(model, sets=turned).respond(riaz.subset(riaz.ids[:2])).table
     assert table.decision.tolist() == ["response", "no_response"]  # the set decides, not the probability
 
