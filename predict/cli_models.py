@@ -26,6 +26,7 @@ Reason = Annotated[
     str, typer.Option("--reason", metavar="TEXT", help="One line for the audit trail; nothing of a patient.")
 ]
 By = Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who decides; your account by default.")]
+Json = Annotated[bool, typer.Option("--json", help="One line of JSON, for programs.")]
 
 
 @app.callback(invoke_without_command=True)
@@ -52,9 +53,14 @@ def models(ctx: typer.Context, tracking: Tracking = None) -> None:
 
 
 @app.command("list")
-def _list_versions(ctx: typer.Context, tracking: Tracking = None) -> None:
+def _list_versions(ctx: typer.Context, as_json: Json = False, tracking: Tracking = None) -> None:
     """List the registered models, their versions and aliases."""
-    _list(_where(ctx, tracking))
+    if not as_json:
+        _list(_where(ctx, tracking))
+        return
+    from theracast.predict.registry import list_models
+
+    out.print_json(data=list_models(_where(ctx, tracking)).to_dict("records"), indent=None)
 
 
 @app.command("show")
@@ -62,9 +68,15 @@ def _show_model(
     ctx: typer.Context,
     name: Name,
     version: Annotated[str | None, typer.Option("--version", metavar="N", help="The champion by default.")] = None,
+    as_json: Json = False,
     tracking: Tracking = None,
 ) -> None:
     """Show versions, digests, cohorts, what the validation said, and the audit trail."""
+    if as_json:
+        from theracast.predict.facts import model_facts
+
+        out.print_json(data=model_facts(name, version, tracking=_where(ctx, tracking)), indent=None)
+        return
     import pandas as pd
 
     from theracast.predict.promotion import held

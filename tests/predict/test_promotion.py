@@ -1,6 +1,7 @@
 """Who becomes champion: gates, waivers, the audit trail, the way back; on sqlite, and with real models."""
 
 import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
@@ -313,3 +314,24 @@ def test_an_entry_says_nothing_of_patients():
     assert [f.name for f in dataclasses.fields(Entry)] == [
         *("number", "at", "by", "kind", "before", "after", "reason", "gates", "waiver", "previous")
     ]
+
+
+def test_the_commands_speak_json(fresh):
+    said = commands(fresh)
+    promote(MELANOMA, "1", tracking=fresh, reason="first of all", by="j.doe")
+    listed = json.loads(said("list", "--json"))
+    assert (MELANOMA, "1", "champion") in [(v["name"], v["version"], v["aliases"]) for v in listed]
+    told = json.loads(said("show", MELANOMA, "--json"))
+    loaded = load_predictor(f"models:/{MELANOMA}@champion", tracking=fresh)
+    assert (told["champion"], told["version"], told["digest"]) == ("1", "1", loaded.digest)
+    assert set(told["data"]) == {"liu2019_mel", "riaz2017_mel"}
+    assert {v["cohort"] for v in told["validation"]} >= {"liu2019_mel", "mgh2022_mel"}
+    assert {m["model"] for m in told["mean"]} >= {"theracast"}
+    assert [(e["by"], e["reason"], e["after"]) for e in told["trail"]] == [("j.doe", "first of all", "1")]
+    assert told["outside_the_trail"] is False
+    assert json.loads(said("show", MELANOMA, "--version", "2", "--json"))["digest"] != loaded.digest
+    mlflow, _ = connect(fresh)
+    mlflow.MlflowClient().set_registered_model_alias(MELANOMA, "champion", "2")
+    assert json.loads(said("show", MELANOMA, "--json"))["outside_the_trail"] is True
+    with pytest.raises(ModelError, match="THX-R01"):
+        said("show", "nothing", "--json")
