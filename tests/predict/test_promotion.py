@@ -324,7 +324,7 @@ def test_the_commands_speak_json(fresh):
     told = json.loads(said("show", MELANOMA, "--json"))
     loaded = load_predictor(f"models:/{MELANOMA}@champion", tracking=fresh)
     assert (told["champion"], told["version"], told["digest"]) == ("1", "1", loaded.digest)
-    assert set(told["data"]) == {"liu2019_mel", "riaz2017_mel"}
+    assert set(told["data"]) == {"liu2019_mel", "riaz2017_mel", "mgh2022_mel"}
     assert {v["cohort"] for v in told["validation"]} >= {"liu2019_mel", "mgh2022_mel"}
     assert {m["model"] for m in told["mean"]} >= {"theracast"}
     assert [(e["by"], e["reason"], e["after"]) for e in told["trail"]] == [("j.doe", "first of all", "1")]
