@@ -8,16 +8,18 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from service import choice_predictor
 
 from theracast.errors import DataError, ModelError, UsageError
 from theracast.features.cohort import Cohort
 from theracast.features.datasets import load_cohort
 from theracast.models.base import ResponseModel
 from theracast.models.recalibration import Recalibration
-from theracast.models.storage import save_model
+from theracast.models.storage import save_model, save_selection
 from theracast.predict.predictor import Predictor
 from theracast.predict.spark import score_spark
 from theracast.predict.spark_task import Parcel, aligned
+from theracast.predict.therapies import SelectionPredictor
 
 pytest.importorskip("pyspark", reason="pyspark is not installed: pip install 'theracast[spark]'")
 pytestmark = [
@@ -153,6 +155,26 @@ def test_what_is_written_is_counted(spark, folder, wide, tmp_path):
     assert len(pd.read_parquet(tmp_path / "scores")) == len(wide)
     with pytest.raises(ModelError, match="THX-S01"):
         type(result)(result.frame.limit(5), len(wide)).account()
+
+
+def test_A09_a_choice_between_therapies_has_the_ranks_of_one_process(spark, tmp_path):
+    """SIMULATED patients; ranks, therapies and refusals, patient by patient."""
+    save_selection(choice_predictor().model, tmp_path / "choice")
+    rng = np.random.default_rng(2)
+    table = pd.DataFrame({"patient_id": [f"simulated-{k}" for k in range(60)], "clinical:age": rng.uniform(20, 80, 60)})
+    table.loc[4, "clinical:age"] = -1.0
+    table.loc[5, "clinical:age"] = None
+    table = pd.concat([table, table.iloc[[7]].assign(**{"clinical:age": 44.0})], ignore_index=True)  # a conflict
+    result = score_spark(given(spark, table, tmp_path), tmp_path / "choice")
+    predictor = SelectionPredictor.from_folder(tmp_path / "choice", uri=str(tmp_path / "choice"))
+    whole = predictor.rank(Cohort.from_wide(table))
+    wanted, found = sorted_lines(whole.aligned()), sorted_lines(result.frame.toPandas())
+    same_bits(found, wanted)
+    assert {"ranked", "rejected"} <= set(found.decision)
+    assert {"etanercept", "rituximab"} <= set(found.therapy)
+    assert result.account() == whole.account()
+    with pytest.raises(UsageError, match="not recalibrated"):
+        score_spark(given(spark, table, tmp_path, 2), tmp_path / "choice", site=Recalibration(0.5))
 
 
 @pytest.mark.nightly
