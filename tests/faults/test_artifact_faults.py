@@ -1,4 +1,4 @@
-"""R05, R07, R08, R09: artifacts made to hurt. None runs, none hangs, none ends in anything but our own error."""
+"""R05-R09: artifacts made to hurt. None runs, none hangs, none ends in anything but our own error."""
 
 import json
 import os
@@ -100,6 +100,34 @@ def test_R05_files_of_two_models_are_not_one(originals, folder):
     shutil.copy(originals["xgboost"] / "model.json", folder / "model.json")
     refused(folder, "THX-R05")
     assert "does not say again" in refused(signed(folder), "THX-R06")
+
+
+# ---------------------------------------------------------------- R06: written elsewhere
+
+
+@pytest.mark.parametrize("library", ["python", "numpy", "scikit-learn", "xgboost"])
+@pytest.mark.parametrize("learner", EXPERTS)
+def test_R06_of_another_version_it_is_taken_when_its_golden_rows_agree_and_refused_when_not(
+    originals, tmp_path, library, learner
+):
+    folder = shutil.copytree(originals[learner], tmp_path / "other")
+    golden = json.loads((folder / "golden.json").read_text())
+    here = golden["written_by"]["versions"][library]
+    golden["written_by"]["versions"][library] = "1.2.3"
+    (folder / "golden.json").write_text(json.dumps(golden))
+    _, about = load_model(signed(folder))
+    assert f"{library} 1.2.3 there, {here} here" in about["loaded"]
+    numbers = golden["answers"]["response"]["probability"]
+    for far, taken in ((0.5e-9, True), (2e-9, False)):
+        moved = {**golden, "answers": {"response": {**golden["answers"]["response"]}}}
+        moved["answers"]["response"]["probability"] = [numbers[0] + far, *numbers[1:]]
+        (folder / "golden.json").write_text(json.dumps(moved))
+        if taken:
+            load_model(signed(folder))
+            continue
+        said = refused(signed(folder), "THX-R06")
+        for wanted in ("probability differs in 1 of", f"{library} {here}", f"{library} 1.2.3"):
+            assert wanted in said
 
 
 # ---------------------------------------------------------------- R07: things that run when they are read
