@@ -55,6 +55,8 @@ def serve(
         from theracast.predict.serve.limits import Limits
         from theracast.predict.serve.run import gatekeeper_for, run
     except ImportError as error:
+        if (error.name or "").startswith("theracast"):
+            raise
         raise SetupError(
             "what the service needs is not installed", got=error.name or "", fix="pip install 'theracast[serve]'"
         ) from None

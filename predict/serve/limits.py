@@ -31,7 +31,7 @@ class Limits:
     crowd : int
         Patients of several callers that are scored in one call.
     gather_seconds : float
-        A call waits for others as long as one comes within this time of the last, and at most half of what the last
+        A call waits for others as long as one comes within this time of the last, and at most as long as the last
         call took.
     replays, replay_bytes, replay_seconds : int, int, float
         Answers that are kept for a repeated Idempotency-Key, in memory only.

@@ -68,6 +68,8 @@ def parse_json(body: bytes, limits: Limits) -> Any:
 
 def _no_deeper(body: bytes, depth: int) -> None:
     """Count brackets outside texts; parsing would recurse once for each."""
+    if body.count(b"{") + body.count(b"[") <= depth:
+        return
     folded = np.frombuffer(_TEXT.sub(b"", body), np.uint8) | 0x20  # "[" and "{" become one, and so do their ends
     marks = folded[(folded == ord("{")) | (folded == ord("}"))]
     if (

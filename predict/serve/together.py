@@ -121,8 +121,8 @@ class Together:
                 waiting.answer.set_result(outcome)
 
     async def _gathered(self) -> None:
-        """Wait while others come, at most half as long as a call takes: who is missed waits for all of one."""
-        pause, ends = self._limits.gather_seconds, time.monotonic() + self._last / 2
+        """Wait while others come, at most as long as a call takes: who is missed waits for all of one."""
+        pause, ends = self._limits.gather_seconds, time.monotonic() + self._last
         while True:
             before = len(self._waiting)
             await asyncio.sleep(pause)
