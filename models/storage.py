@@ -345,12 +345,14 @@ def _response_model(state: dict[str, Any]) -> ResponseModel:
 
 def _of_format(state: Any, formats: tuple[object, ...]) -> dict[str, Any]:
     about = state if isinstance(state, dict) else {}
-    if about.get("format") not in formats:
+    # a stranger may have put anything there, also what no dict can hold as a key
+    kind, by = (v if isinstance(v, str | int) else type(v).__name__ for v in map(about.get, ("format", "theracast")))
+    if kind not in formats:
         raise ModelError(
             "the model is of another format",
             code="THX-R06",
-            got=f"format {about.get('format')} by theracast {about.get('theracast')}",
+            got=f"format {kind} by theracast {by}"[:200],
             wanted=f"format {' or '.join(map(str, formats))}, theracast {theracast.__version__}",
-            fix=_OTHER.get(about.get("format"), "Install the theracast version that wrote it, or train again."),
+            fix=_OTHER.get(kind, "Install the theracast version that wrote it, or train again."),
         )
     return about

@@ -327,6 +327,19 @@ def hold(folder, file, changed):
     assert time.process_time() - begin < PATIENCE
 
 
+@pytest.mark.parametrize(
+    "odd", [[], {}, [["x"]], None, 3.5, True, "x" * 100_000, 10**400], ids=lambda v: type(v).__name__
+)
+@pytest.mark.parametrize("key", ["format", "theracast"])
+def test_R08_a_format_that_is_none_is_told_as_such(folder, key, odd):
+    """Found by the test below, a thousand times a night: a list cannot be looked up."""
+    state = json.loads((folder / "model.json").read_text())
+    (folder / "model.json").write_text(json.dumps({**state, "format": 0, key: odd}))
+    assert "of another format" in refused(signed(folder), "THX-R06")
+    for load in (load_any, load_selection):
+        refused(folder, "THX-R06", lambda place, load=load: load(str(place)))
+
+
 @pytest.mark.parametrize("file", ["model.json", "golden.json"])
 @fuzzed(50)
 @given(data=st.data())
