@@ -219,7 +219,8 @@ def _as_numbers(part: pd.DataFrame, order: np.ndarray) -> np.ndarray:
     if len(order) < part.shape[1]:
         part, order = part.iloc[:, order], np.arange(len(order))
     numbers = part.to_numpy(dtype=np.float64, na_value=np.nan)
-    return np.take(numbers, order, axis=1) + 0.0  # -0.0 becomes 0.0
+    rows: np.ndarray = np.ascontiguousarray((numbers.T[order] + 0.0).T)  # -0.0 becomes 0.0
+    return rows
 
 
 def _alike(present: np.ndarray) -> tuple[list[int], np.ndarray]:

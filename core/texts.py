@@ -52,7 +52,7 @@ class Texts:
         ['1', '1', '1.0', 'True']
         """
         # 1, 1.0 and True are one key, and three texts
-        if values.dtype == object and pd.api.types.infer_dtype(values, skipna=True) != "string":
+        if values.dtype == object and pd.api.types.infer_dtype(values.to_numpy(), skipna=True) != "string":
             values = values.map(str, na_action="ignore")
         codes, cells = pd.factorize(values)
         return cls(codes + 1, ("", *map(str, cells.tolist())))  # -1, no cell, is the first

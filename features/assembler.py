@@ -267,12 +267,17 @@ def _digests(values: pd.DataFrame, tumours: pd.Series) -> pd.Series:
     """Digest what is known of each patient: equal features of another tumour type are another input."""
     digests = digest_rows(values)
     types = tumours.to_numpy(dtype=object)
-    ends = {t: json.dumps(t) for t in dict.fromkeys(types) if t}
+    if not any(types):
+        return digests
     # as `digest_json` of the two: a digest needs no escape, and the types are few
-    marks = [
-        sha256(f'["{d}",{ends[t]}]'.encode()).hexdigest() if t else d
-        for d, t in zip(digests.to_numpy(), types, strict=True)
-    ]
+    ends, begun = {t: f'",{json.dumps(t)}]' for t in set(types)}, sha256(b'["')
+    marks = np.empty(len(types), dtype=object)
+    for row, (digest, t) in enumerate(zip(digests.to_numpy(), types, strict=True)):
+        if t:
+            one = begun.copy()
+            one.update(f"{digest}{ends[t]}".encode())
+            digest = one.hexdigest()
+        marks[row] = digest
     return pd.Series(marks, index=digests.index, dtype=object)
 
 

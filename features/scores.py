@@ -21,6 +21,7 @@ from theracast.features.cohort import Cohort
 from theracast.features.scales import ARRAY, COUNTS
 from theracast.features.symbols import SymbolTable, approved, symbol_table
 from theracast.features.tables import load_table
+from theracast.texts import Texts
 
 #: The denominator of every score: 18 housekeeping genes (NanoString Tech Note 2009).
 HOUSEKEEPING = "Reference_NanoString09"
@@ -97,18 +98,20 @@ def set_scores(cohort: Cohort, sets: Sequence[str], min_coverage: float = 0.8) -
     ['signatures']
     """
     names = [*sets, HOUSEKEEPING]
-    published = cohort.table("signatures").reindex(columns=names).astype(np.float64)
-    if "expression" in cohort.tables:
+    published = cohort.table("signatures").reindex(columns=names).to_numpy(dtype=np.float64)
+    told = ~np.isnan(published[:, -1])
+    share = np.zeros(len(cohort))
+    if "expression" in cohort.tables:  # the symbols of all genes take a quarter of a second to read
         measured, share = _from_genes(cohort.table("expression"), names, min_coverage)
-    else:  # the symbols of all genes take a quarter of a second to read
-        measured = pd.DataFrame(np.nan, index=cohort.ids, columns=names)
-        share = pd.Series(0.0, index=cohort.ids)
-    has_published = published[HOUSEKEEPING].notna()
-    raw = published.where(has_published, measured)
-    base = raw[HOUSEKEEPING]
-    values = raw[list(sets)].div(base.where(base > 0), axis=0)
-    origin = pd.Series(np.where(has_published, "signatures", np.where(share > 0, "expression", "")), index=cohort.ids)
-    return SetScores(values, share.mask(has_published, published.notna().mean(axis=1)), origin)
+        raw = np.where(told[:, None], published, measured)
+    else:
+        raw = np.where(told[:, None], published, np.nan)
+    base = raw[:, -1]
+    values = raw[:, : len(sets)] / np.where(base > 0, base, np.nan)[:, None]
+    origin = Texts(np.where(told, 2, np.where(share > 0, 1, 0)), ("", "expression", "signatures"))
+    share = np.where(told, (~np.isnan(published)).mean(axis=1), share)
+    frame = pd.DataFrame(values, index=cohort.ids, columns=list(sets))
+    return SetScores(frame, pd.Series(share, index=cohort.ids), origin.series(cohort.ids))
 
 
 def implausible(cohort: Cohort, sets: Sequence[str]) -> list[Problem]:
@@ -175,7 +178,7 @@ def relative_only(cohort: Cohort) -> list[Problem]:
     return found
 
 
-def _from_genes(expression: pd.DataFrame, names: list[str], min_coverage: float) -> tuple[pd.DataFrame, pd.Series]:
+def _from_genes(expression: pd.DataFrame, names: list[str], min_coverage: float) -> tuple[np.ndarray, np.ndarray]:
     from theracast.kernels.enrichment import set_means  # numba takes .3 s, which published scores need not wait for
 
     genes = genes_of([n for n in names if n != HOUSEKEEPING])
@@ -186,8 +189,7 @@ def _from_genes(expression: pd.DataFrame, names: list[str], min_coverage: float)
     offsets = np.cumsum([0, *(len(part) for part in lists)]).astype(np.int64)
     scale = load_table("immune_sets").set_index("name")["scale"].reindex(names).to_numpy()
     means = set_means(values, members, offsets, min_coverage) * scale
-    share = pd.Series((~np.isnan(values)).mean(axis=1), index=expression.index)
-    return pd.DataFrame(means, index=expression.index, columns=names), share
+    return means, (~np.isnan(values)).mean(axis=1)
 
 
 @cache

@@ -264,10 +264,11 @@ class ResponseModel(ClassifierMixin, BaseEstimator):
         }
         table = pd.DataFrame(
             {name: expit(site.apply(m)) for name, m in (("probability", margin), ("lower", lower), ("upper", upper))}
-            | {name: column.series(index) for name, column in texts.items()},
+            | {name: column.series(index) for name, column in texts.items()}
+            | {f"coverage_{name}": share.to_numpy() for name, share in matrix.coverage.items()},
             index=index,
         )
-        return Response(table.join(matrix.coverage.add_prefix("coverage_")))
+        return Response(table)
 
     def predict_proba(self, X: Cohort | pd.DataFrame) -> np.ndarray:
         """Probability of each class.

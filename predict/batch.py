@@ -33,6 +33,9 @@ from theracast.provenance import Source
 CHUNK = 20_000
 #: Rows in a row group of the output, whatever the chunks were.
 _GROUP = 100_000
+#: Columns in which hardly a cell occurs twice, and those that no compression makes smaller.
+_DENSE = ("provenance", "probability", "lower", "upper")
+_SINGLE = ("patient_id", "row", *_DENSE)
 #: How much of each patient is explained.
 EXPLAIN = ("none", "top5", "all")
 
@@ -295,9 +298,10 @@ def _write(job: Job, kind: str, chunks: int, path: Path) -> None:
     out, held, n = None, [], 0
     try:
         for part in job.tables(kind, range(chunks)):
-            # ids and digests do not repeat: a dictionary of them costs time and room
-            shared = [c for c in part.column_names if c not in ("patient_id", "provenance", "row")]
-            out = out or pq.ParquetWriter(path, part.schema, use_dictionary=shared)
+            # ids, digests and probabilities do not repeat: a dictionary of them costs time and room
+            shared = [c for c in part.column_names if c not in _SINGLE]
+            dense = {c: "NONE" if c in _DENSE else "SNAPPY" for c in part.column_names}
+            out = out or pq.ParquetWriter(path, part.schema, use_dictionary=shared, compression=dense)
             held.append(part)
             n += len(part)
             while n >= _GROUP:

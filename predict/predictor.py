@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from scipy.special import expit
 
 import theracast
@@ -163,16 +164,20 @@ class Predictor:
         table = self.model.respond(matrix, site).table
         coverage = [c for c in table.columns if c.startswith("coverage_")]
         table["tumour_type"] = matrix.tumours
-        table["model_uri"], table["model_version"] = self.uri, self.version
+        same = np.zeros(len(table), dtype=np.intp)
+        for name, said in (("model_uri", self.uri), ("model_version", self.version)):
+            table[name] = Texts(same, (said,)).series(table.index)
         table["provenance"] = self._provenance(matrix)
         table["notes"] = _joined(matrix.notes, table.index, site.note).series(table.index)
         kept = roster[(roster.code == "").to_numpy()]
         # every patient once, in the order of the rows: nothing is to be spread
-        once = len(kept) == len(table) and kept.patient_id.to_numpy().tolist() == table.index.tolist()
+        once = len(kept) == len(table) and pd.Index(kept.patient_id).equals(table.index)
         lines = (table if once else table.reindex(kept.patient_id)).reset_index(names="patient_id")
-        for k in np.flatnonzero(kept.repeats.to_numpy() >= 0):
-            same = f"same as row {kept.repeats.iloc[k] + 1}"
-            lines.loc[k, "notes"] = "; ".join(filter(None, [lines.loc[k, "notes"], same]))
+        again = np.flatnonzero(kept.repeats.to_numpy() >= 0)
+        if again.size:
+            first = (f"same as row {row + 1}" for row in kept.repeats.to_numpy()[again])
+            told = ["; ".join(filter(None, pair)) for pair in zip(lines.notes.iloc[again], first, strict=True)]
+            lines.iloc[again, lines.columns.get_loc("notes")] = told
         scores = Scores(
             lines[[*COLUMNS, *coverage]],
             refused_rows(roster),
@@ -324,7 +329,7 @@ class Predictor:
             return site
         return replace(site, note=f"{site.note}, {seen} of studies that the model was trained on")
 
-    def _provenance(self, matrix: FeatureMatrix) -> list[str]:
+    def _provenance(self, matrix: FeatureMatrix) -> pd.Series:
         """Digest model, version of the code and input: as `digest_json` of the three, but for what they share."""
         shared = json.dumps([self.digest, theracast.__version__, ""], separators=(",", ":")).removesuffix('"]')
         head = sha256(shared.encode())
@@ -333,7 +338,10 @@ class Predictor:
             one = head.copy()
             one.update(f'{digest}"]'.encode())
             marks.append(one.hexdigest())
-        return marks
+        # all are of one length: laid end to end they are a column of Arrow's already
+        ends = pa.py_buffer(np.arange(0, 64 * len(marks) + 1, 64, dtype=np.int64))
+        column = pa.LargeStringArray.from_buffers(len(marks), ends, pa.py_buffer("".join(marks).encode()))
+        return column.to_pandas().set_axis(matrix.values.index)
 
     def _read(
         self, cohort: Cohort, strict: bool = False, place: Place | None = None

@@ -69,7 +69,7 @@ def find_repeats(source: WideSource, units: Mapping[str, str]) -> Repeats:
     """
     marks = np.empty(source.rows, dtype=np.uint64)
     at = 0
-    for frame in source.read(0):
+    for frame in source.ids():
         part = _marks(frame)
         marks[at : at + len(part)] = part
         at += len(part)

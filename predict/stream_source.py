@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -40,6 +40,8 @@ class WideSource:
         Given a row (from 0), gives frames from that row on, of any length.
     columns : tuple of str
         Names of the columns.
+    read_ids : callable, optional
+        Gives all frames with little more than the ids, where that is quicker than `read`.
 
     Examples
     --------
@@ -54,6 +56,24 @@ class WideSource:
     digest: str
     read: Callable[[int], Iterator[pd.DataFrame]]
     columns: tuple[str, ...]
+    read_ids: Callable[[], Iterator[pd.DataFrame]] | None = None
+
+    def ids(self) -> Iterator[pd.DataFrame]:
+        """Go through the table for its ids alone.
+
+        Yields
+        ------
+        DataFrame
+            As `read` gives them from row 0, with the column ``patient_id``, or the index, and maybe others.
+
+        Examples
+        --------
+        >>> one = pd.DataFrame({"clinical:age": [61.0]}, index=["a"])
+        >>> source = WideSource("memory", 1, "", lambda start: iter([one.iloc[start:]]), ())
+        >>> [frame.index.tolist() for frame in source.ids()]
+        [['a']]
+        """
+        yield from self.read_ids() if self.read_ids else self.read(0)
 
     def chunks(self, size: int, first: int = 0) -> Iterator[tuple[int, pd.DataFrame]]:
         """Go through the table by chunks of one size; the last may be shorter.
@@ -171,7 +191,15 @@ def _from_parquet(path: Path) -> WideSource:
                 part = fragments[k].subset(row_group_ids=kept)
                 yield from _after(_scan(part, data.schema), skip)
 
-    return _typed(str(path), digest, read, data.schema, int(ends[-1]))
+    def read_ids() -> Iterator[pd.DataFrame]:
+        for batch in _scan(data, data.schema, ["patient_id"]):
+            yield batch.to_pandas()
+
+    source = _typed(str(path), digest, read, data.schema, int(ends[-1]))
+    # where the ids are what pandas kept as its index, they are read with the rest
+    kept = (data.schema.pandas_metadata or {}).get("index_columns", [])
+    alone = data.schema.names.count("patient_id") == 1 and "patient_id" not in kept
+    return replace(source, read_ids=read_ids) if alone else source
 
 
 def _partitions(path: Path, files: list[Path]) -> Any:
@@ -222,9 +250,11 @@ def _from_duckdb(address: str) -> WideSource:
     return _typed(address, sha256_file(file), read, schema, int(rows))
 
 
-def _scan(data: ds.Dataset | ds.Fragment, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+def _scan(
+    data: ds.Dataset | ds.Fragment, schema: pa.Schema, columns: list[str] | None = None
+) -> Iterator[pa.RecordBatch]:
     # two batches ahead, not sixteen: memory stays flat
-    lean = {"columns": schema.names, "batch_size": _BATCH, "batch_readahead": 2, "use_threads": False}
+    lean = {"columns": columns or schema.names, "batch_size": _BATCH, "batch_readahead": 2, "use_threads": False}
     if isinstance(data, ds.Fragment):
         return data.scanner(schema=schema, **lean).to_batches()
     return data.scanner(fragment_readahead=1, **lean).to_batches()

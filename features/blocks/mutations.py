@@ -129,11 +129,11 @@ class MutationsBlock(OmicsBlock):
         if unlabelled.any():
             rows = tuple(int(i) for i in np.flatnonzero(unlabelled))
             found.append(Problem("THX-D16", where, "needs a unit in tmb_unit: 'mut/Mb' or 'count (exome)'", rows))
-        per_mb = tmb[kind == "mut/Mb"].dropna()
+        per_mb = tmb.to_numpy()[(kind == "mut/Mb") & tmb.notna().to_numpy()]
         fix = "If these are counts, write 'count (exome)' in tmb_unit, or give panel_mb"
         above = ((kind == "mut/Mb") & (tmb > _MOST)).to_numpy()
-        if len(per_mb) >= _ENOUGH and per_mb.median() > _MEDIAN:
-            got = f"should be in mut/Mb (median under {_MEDIAN:g}); got median {per_mb.median():.3g}. {fix}"
+        if len(per_mb) >= _ENOUGH and (middle := np.median(per_mb)) > _MEDIAN:
+            got = f"should be in mut/Mb (median under {_MEDIAN:g}); got median {middle:.3g}. {fix}"
             found.append(Problem("THX-D16", where, got))
         elif above.any():
             rows = tuple(int(i) for i in np.flatnonzero(above))
@@ -172,7 +172,7 @@ class MutationsBlock(OmicsBlock):
         counted = kind == "count"
         values = tmb.where(~counted, tmb / size)
         notes = Remarks(cohort.ids)
-        told = np.flatnonzero(counted & values.notna())
+        told = np.flatnonzero(counted & values.notna().to_numpy())
         notes.add_each(told, [f"TMB from a count over {mb:g} Mb" for mb in size.to_numpy()[told].tolist()])
         ranked = tmb.notna() & counted & size.isna()
         if ranked.any() and self.quantiles_:

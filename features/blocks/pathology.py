@@ -136,13 +136,14 @@ class PathologyBlock(OmicsBlock):
             where, _ = cohort.column(name, self.spec.tables)
             stains = read_stains(cohort, self.spec.tables, name)
             found += stains.problems
-            low, high, kinds = stains.low, stains.high, Texts.of(stains.kinds)
-            in_percent = kinds.isin(("tps", "percent")) & ~stains.percent
-            known = pd.concat([low[in_percent], high[in_percent]]).dropna()
+            low, high, kinds = stains.low.to_numpy(), stains.high.to_numpy(), Texts.of(stains.kinds)
+            in_percent = kinds.isin(("tps", "percent")) & ~stains.percent.to_numpy()
+            known = np.concatenate([low[in_percent], high[in_percent]])
+            known = known[~np.isnan(known)]
             between = in_percent & (((low > 0) & (low < 1)) | ((high > 0) & (high < 1)))
             rows = [
                 (
-                    (high.notna() & kinds.isin({""})),
+                    (~np.isnan(high) & kinds.isin({""})),
                     f"needs its score and assay; write them in {name}_unit, such as {example}",
                 ),
                 (low < 0, "should not be negative; leave unknown cells empty"),
@@ -151,13 +152,13 @@ class PathologyBlock(OmicsBlock):
                     f"is above the top of its scale ({name}_unit)",
                 ),
             ]
-            if low[in_percent].count() > 1 and known.max() <= 1 and (known % 1 != 0).any():
+            if (~np.isnan(low[in_percent])).sum() > 1 and known.max() <= 1 and (known % 1 != 0).any():
                 what = "should be in percent (0-100); got fractions (0-1). Multiply by 100"
                 found.append(Problem("THX-D14", where, what))
             else:
                 what = "between 0 and 1 may be a percentage or a fraction: write 0 for under 1 %, or percent (0-100)"
                 rows.append((between, what))
-            found += [Problem("THX-D14", where, what, _rows(mask.to_numpy())) for mask, what in rows if mask.any()]
+            found += [Problem("THX-D14", where, what, _rows(mask)) for mask, what in rows if mask.any()]
         return found
 
     def measure(self, cohort: Cohort) -> Measured:
@@ -181,39 +182,40 @@ class PathologyBlock(OmicsBlock):
         True
         """
         raw = self._proxies(cohort) if self.proxies else {}
-        columns: dict[str, pd.Series] = {}
-        proxy: dict[str, pd.Series] = {}
+        columns: dict[str, np.ndarray] = {}
+        proxy: dict[str, np.ndarray] = {}
         notes = Remarks(cohort.ids)
         for name in ("pdl1", "til"):
             stains = read_stains(cohort, self.spec.tables, name)
             placed = _placed(stains)
-            ranged = (stains.ranged & placed.notna()).to_numpy()
+            ranged = stains.ranged.to_numpy() & ~np.isnan(placed)
             notes.add(ranged, f"{_WORDS[name]} was given as a range: its middle stands for it")
-            proxy[name] = pd.Series(False, index=cohort.ids)
+            proxy[name] = np.zeros(len(cohort), dtype=bool)
             if name in self.quantiles_ and name in raw:
-                rank = np.interp(raw[name], self.quantiles_[name], np.linspace(0, 1, 101))
-                stand_in = pd.Series(rank, index=cohort.ids).where(raw[name].notna())
-                proxy[name] = placed.isna() & stand_in.notna()
-                placed = placed.fillna(stand_in)
+                stand_in = raw[name].to_numpy()
+                proxy[name] = np.isnan(placed) & ~np.isnan(stand_in)
+                rank = np.interp(stand_in[proxy[name]], self.quantiles_[name], np.linspace(0, 1, 101))
+                placed[proxy[name]] = rank
             columns[name] = placed
-        columns["til_density"] = ((stains.low + stains.high) / 2).where(stains.kinds == "density")
-        proxy["til_density"] = pd.Series(False, index=cohort.ids)
-        frame = pd.DataFrame(columns)
+        density = Texts.of(stains.kinds).isin({"density"})
+        columns["til_density"] = np.where(density, (stains.low.to_numpy() + stains.high.to_numpy()) / 2, np.nan)
+        proxy["til_density"] = np.zeros(len(cohort), dtype=bool)
+        frame, proxies = (pd.DataFrame(found, index=cohort.ids) for found in (columns, proxy))
         words = {
             "pdl1": "PD-L1 from CD274 mRNA, not from a stain",
             "til": "TIL from CD8 and cytolytic mRNA, not from a stain",
         }
         for name, text in words.items():
-            notes.add(proxy[name].to_numpy(), text)
+            notes.add(proxy[name], text)
         coverage = frame[["pdl1", "til"]].notna().mean(axis=1)
-        return Measured.of(frame, proxy=pd.DataFrame(proxy), coverage=coverage, notes=notes)
+        return Measured.of(frame, proxy=proxies, coverage=coverage, notes=notes)
 
     def _proxies(self, cohort: Cohort) -> dict[str, pd.Series]:
         scores = set_scores(cohort, PROXY_SETS).values
         return {name: scores[list(sets)].mean(axis=1, skipna=False) for name, sets in _PROXY.items()}
 
 
-def _placed(stains: Stains) -> pd.Series:
+def _placed(stains: Stains) -> np.ndarray:
     """Put both ends on the scale from 0 to 1, and take their middle."""
     kinds = Texts.of(stains.kinds)
     scales = [(kinds.isin({kind}), *scale) for kind, scale in _SCALES.items() if kind in kinds.cells]
@@ -226,7 +228,7 @@ def _placed(stains: Stains) -> pd.Series:
 
     low = on_scale(stains.low.to_numpy())
     high = low if stains.high is stains.low else on_scale(stains.high.to_numpy())
-    return pd.Series((low + high) / 2, index=stains.low.index)
+    return (low + high) / 2
 
 
 def _rows(mask: np.ndarray) -> tuple[int, ...]:
