@@ -127,7 +127,7 @@ def work(todo: Work, numbers: Sequence[int], workers: int, source: Any) -> Itera
         yield from todo.do(numbers) if numbers else ()
         return
     context = multiprocessing.get_context("spawn")  # a fork would inherit threads half-way
-    bare = replace(todo, table=replace(todo.table, read=_unread))
+    bare = replace(todo, table=replace(todo.table, read=_unread, read_ids=None))
     pool = ProcessPoolExecutor(workers, context, _begin, (bare, source if not isinstance(source, WideSource) else None))
     try:
         queue = list(numbers)
