@@ -5,9 +5,10 @@ and its aliases and tags are last-writer-wins, but one call of its interface can
 under a name that is not taken (``RESOURCE_ALREADY_EXISTS`` for all others). So a turn is a registered model named after
 the number of the next entry in the audit trail, for as long as the promotion takes. A holder that died is passed over:
 whoever has seen it stand still for `LEASE` seconds of its own clock writes the entry off as abandoned, and the next
-number is up. A holder that wakes after that finds its turn over, and stops. What remains is a holder that is halted
-for longer than `LEASE` between its last look and the one call that moves the alias: no interface of MLflow closes that
-gap.
+number is up. A holder that wakes after that finds its turn over, and stops. The next turn is not taken before the alias
+stands where the last entry says, or that entry's turn is free: between the two its holder is at work. What remains is
+a holder that is halted for longer than `LEASE` between its last look and the one call that moves the alias: no
+interface of MLflow closes that gap.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from filelock import FileLock, Timeout
 
 from theracast.errors import ModelError
 from theracast.predict import store as stores
-from theracast.predict.trail import next_entry, read_trail
+from theracast.predict.trail import Entry, next_entry, read_trail
 
 #: Seconds that the holder of a turn may stand still before it counts as dead. Half of it must be longer than one call
 #: may take with all its tries (`theracast.predict.store.PATIENCE`: 4 times 20 s and the pauses): with 60 s, a call of
@@ -113,7 +114,11 @@ def _claimed(client: Any, name: str, hopeless: Callable[[Any], None]) -> Iterato
         hopeless(model)
         trail = read_trail(model.tags, name)
         slot = f"{name}.turn-{len(trail) + 1}"
-        holder = _claim(client, slot, owner)
+        before = "" if _settled(model, trail) else f"{name}.turn-{len(trail)}"
+        if before and (holder := _holder(client, before)):
+            slot = before  # its holder has written the entry, and is about to move the alias; or died over it
+        else:
+            holder = _claim(client, slot, owner)
         if holder == owner:
             if len(read_trail(client.get_registered_model(name).tags, name)) == len(trail):
                 break
@@ -121,6 +126,8 @@ def _claimed(client: Any, name: str, hopeless: Callable[[Any], None]) -> Iterato
         elif holder:
             if (slot, holder) != seen:
                 seen, since = (slot, holder), time.monotonic()
+            elif time.monotonic() - since > LEASE and slot == before:
+                _free(client, slot)
             elif time.monotonic() - since > LEASE:
                 _write_off(client, name, slot, holder)
         if time.monotonic() - begun > LEASE + 3 * stores.LOCK_WAIT:
@@ -143,14 +150,26 @@ def _claim(client: Any, slot: str, owner: str) -> str:
         # the second, when it was freed while the store looked up who has it
         if error.error_code not in ("RESOURCE_ALREADY_EXISTS", "RESOURCE_DOES_NOT_EXIST"):
             raise
-        try:
-            # ours too, when a first answer was lost on its way and the call was repeated
-            return str(client.get_registered_model(slot).tags.get(TURN, "?"))
-        except MlflowException as gone:
-            if gone.error_code != "RESOURCE_DOES_NOT_EXIST":
-                raise
-            return ""
+        # ours too, when a first answer was lost on its way and the call was repeated
+        return _holder(client, slot)
     return owner
+
+
+def _holder(client: Any, slot: str) -> str:
+    """Say who has a turn; empty when nobody has."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return str(client.get_registered_model(slot).tags.get(TURN, "?"))
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return ""
+
+
+def _settled(model: Any, trail: tuple[Entry, ...]) -> bool:
+    """Whether the alias stands where the last entry says: nobody is on the way between the two."""
+    return not trail or trail[-1].kind == "abandoned" or str(model.aliases.get(stores.CHAMPION, "")) == trail[-1].after
 
 
 def _free(client: Any, slot: str) -> None:

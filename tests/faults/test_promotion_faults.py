@@ -144,6 +144,50 @@ def test_R03_a_turn_whose_holder_died_is_passed_over(tmp_path, monkeypatch):
     assert [m.name for m in client.search_registered_models()] == ["m"]
 
 
+def test_R03_nobody_begins_between_an_entry_and_its_alias(tmp_path, monkeypatch):
+    """A slow store: the entry is written, the alias not yet moved, and another promotion looks for the next turn."""
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    client = bare_versions(uri, 3)
+    monkeypatch.setattr("theracast.predict.turns.stores.sqlite_file", lambda store: None)
+    written, fates = threading.Event(), {}
+
+    class Slow:
+        def __getattr__(self, name):
+            return getattr(client, name)
+
+        def set_registered_model_alias(self, *arguments):
+            written.set()
+            time.sleep(4.0)
+            client.set_registered_model_alias(*arguments)
+
+    def run(version, by):
+        fates[version] = outcome(lambda: set_champion(by, uri, "m", "1", version, SAID).after)
+
+    first = threading.Thread(target=run, args=("2", Slow()))
+    first.start()
+    assert written.wait(30)
+    run("3", client)
+    first.join()
+    assert fates == {"2": "2", "3": "THX-R03"}
+    champion, trail = held("m", tracking=uri)
+    assert (champion, champions(trail)) == ("2", ["1", "2"])
+
+
+def test_R03_an_entry_whose_holder_died_before_the_alias_moved_holds_nobody_for_ever(tmp_path, monkeypatch):
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    client = bare_versions(uri, 3)
+    monkeypatch.setattr("theracast.predict.turns.stores.sqlite_file", lambda store: None)
+    monkeypatch.setattr(turns, "LEASE", 2.0)
+    client.create_registered_model("m.turn-1", tags={turns.TURN: "dead"})
+    entry = turns.next_entry((), before="1", after="2", **SAID)
+    client.set_registered_model_tag("m", *entry.tag)
+    begun = time.monotonic()
+    assert set_champion(client, uri, "m", "1", "3", SAID).number == 2
+    assert time.monotonic() - begun >= 2.0
+    assert held("m", tracking=uri)[0] == "3"
+    assert [m.name for m in client.search_registered_models()] == ["m"]
+
+
 def test_R03_a_holder_that_woke_too_late_stops(tmp_path, monkeypatch):
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     client = bare_versions(uri, 3)
