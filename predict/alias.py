@@ -65,6 +65,8 @@ def set_champion(client: Any, store: str, name: str, expected: str, version: str
         now, trail = str(after.aliases.get(CHAMPION, "")), read_trail(after.tags, name)
         if now == version and trail[-1] == entry:
             return entry  # also when only the answer was lost
+        if entry in trail and any(e.before == version and e.kind != "abandoned" for e in trail[entry.number :]):
+            return entry  # somebody went on from it before we looked
         if trail[-1] == entry:
             undone = next_entry(trail, by=entry.by, kind="abandoned", before=version, after=now)
             client.set_registered_model_tag(name, *undone.tag)

@@ -173,6 +173,24 @@ def test_R03_nobody_begins_between_an_entry_and_its_alias(tmp_path, monkeypatch)
     assert (champion, champions(trail)) == ("2", ["1", "2"])
 
 
+def test_R03_who_won_is_told_so_even_when_another_promotion_followed_at_once(tmp_path, monkeypatch):
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    client = bare_versions(uri, 3)
+    monkeypatch.setattr("theracast.predict.turns.stores.sqlite_file", lambda store: None)
+
+    class Followed:
+        def __getattr__(self, name):
+            return getattr(client, name)
+
+        def set_registered_model_alias(self, *arguments):
+            client.set_registered_model_alias(*arguments)
+            assert set_champion(client, uri, "m", "2", "3", SAID).after == "3"
+
+    assert set_champion(Followed(), uri, "m", "1", "2", SAID).after == "2"
+    champion, trail = held("m", tracking=uri)
+    assert (champion, champions(trail)) == ("3", ["1", "2", "3"])
+
+
 def test_R03_an_entry_whose_holder_died_before_the_alias_moved_holds_nobody_for_ever(tmp_path, monkeypatch):
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     client = bare_versions(uri, 3)
