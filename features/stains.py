@@ -166,7 +166,10 @@ def read_stains(cohort: Cohort, tables: Sequence[str], name: str) -> Stains:
     # every different cell under every different unit is judged once
     pairs, kept = pd.factorize(text.codes * len(kinds.cells) + kinds.codes)
     judged = [_judged(text.cells[k // len(kinds.cells)], kinds.cells[k % len(kinds.cells)], name) for k in kept]
-    low, high, kind, percent, lost, clash, odd = (np.array([j[i] for j in judged])[pairs] for i in range(7))
+    columns = (
+        np.array([j[i] for j in judged], dtype=t)[pairs] for i, t in enumerate((float, float, object, *[bool] * 4))
+    )
+    low, high, kind, percent, lost, clash, odd = columns
     found = [
         ("THX-D13", "holds text that is no number, range (1-49%), bound (>=50, <1) or word of its score; write one of "
          "these, with a decimal point, or leave the cell empty", lost),
@@ -174,7 +177,7 @@ def read_stains(cohort: Cohort, tables: Sequence[str], name: str) -> Stains:
         ("THX-D14", f"holds '%' under a score that is no percentage; correct the cell or {name}_unit", odd),
     ]  # fmt: skip
     low, high, percent = (pd.Series(v, cells.index) for v in (low, high, percent))
-    return Stains(low, high, pd.Series(kind.astype(object), cells.index), percent, _problems(where, found))
+    return Stains(low, high, pd.Series(kind, cells.index, dtype=object), percent, _problems(where, found))
 
 
 def _judged(text: str, kind: str, name: str) -> tuple[float, float, str, bool, bool, bool, bool]:

@@ -176,23 +176,20 @@ def _from_parquet(path: Path) -> WideSource:
     digest = digest_json([[str(f.relative_to(path)) if f != path else "", sha256_file(f)] for f in files])
     ends = np.cumsum([0, *rows])
 
-    def read(start: int) -> Iterator[pa.RecordBatch]:
+    def read(start: int, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
         fragments = list(data.get_fragments())
         for k in range(int(np.searchsorted(ends, start, side="right")) - 1, len(fragments)):
             skip = max(0, start - int(ends[k]))
-            groups = fragments[k].row_groups
-            kept: list[int] = []
-            for group in groups:  # whole row groups before the start are not read
-                if not kept and skip >= group.num_rows:
+            for group in fragments[k].row_groups:  # one at a time, or Arrow would fetch the whole file ahead
+                if skip >= group.num_rows:
                     skip -= group.num_rows
                 else:
-                    kept.append(group.id)
-            if kept:
-                part = fragments[k].subset(row_group_ids=kept)
-                yield from _after(_scan(part, data.schema), skip)
+                    part = fragments[k].subset(row_group_ids=[group.id])
+                    yield from _after(_scan(part, data.schema, columns), skip)
+                    skip = 0
 
     def read_ids() -> Iterator[pd.DataFrame]:
-        for batch in _scan(data, data.schema, ["patient_id"]):
+        for batch in read(0, ["patient_id"]):
             yield batch.to_pandas()
 
     source = _typed(str(path), digest, read, data.schema, int(ends[-1]))
@@ -254,7 +251,8 @@ def _scan(
     data: ds.Dataset | ds.Fragment, schema: pa.Schema, columns: list[str] | None = None
 ) -> Iterator[pa.RecordBatch]:
     # two batches ahead, not sixteen: memory stays flat
-    lean = {"columns": columns or schema.names, "batch_size": _BATCH, "batch_readahead": 2, "use_threads": False}
+    lean: dict[str, Any] = {"batch_size": _BATCH, "batch_readahead": 2, "use_threads": False}
+    lean["columns"] = columns or schema.names
     if isinstance(data, ds.Fragment):
         return data.scanner(schema=schema, **lean).to_batches()
     return data.scanner(fragment_readahead=1, **lean).to_batches()
