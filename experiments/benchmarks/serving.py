@@ -177,6 +177,7 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=50)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--output", type=Path)
+    parser.add_argument("--note", default="", help="how it was run, where that matters")
     asked = parser.parse_args()
     model = ResponseModel().fit(Cohort.concat([load_cohort("liu2019_mel"), load_cohort("riaz2017_mel")]))
     wide = load_cohort("mgh2022_mel").wide()
@@ -203,12 +204,14 @@ def main() -> None:
                 both = sum(process.cpu_times()[:2]) - started, spent
                 lines.append(row(name, clients, answers, asked.seconds, own, both))
     after = float(np.median(own_times(predictor, wide)))
+    command = f"python {sys.argv[0]} --seconds {asked.seconds:g} --clients {asked.clients}"
     head = [
         "# The service under load (loopback)",
         "",
-        f"`python {' '.join(sys.argv)}` on {platform.machine()}, {os.cpu_count()} cores, load average before the run "
+        f"`{command}` on {platform.machine()}, {os.cpu_count()} cores, load average before the run "
         f"{busy_before:.1f}, Python {platform.python_version()}; {asked.workers} worker threads. Every request is one "
         f"patient of mgh2022_mel with {wide.shape[1]} columns, the model that of two bundled cohorts.",
+        *(["", asked.note] if asked.note else []),
         "",
         "The model's own time is that of `Predictor.score` on one patient, in this process, without HTTP or JSON: "
         f"{1000 * own:.1f} ms before, {1000 * after:.1f} ms after the run (medians of {len(before)}; p99 before "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import ipaddress
 import os
 import re
@@ -84,6 +85,8 @@ def run(
         timeout_keep_alive=5,
         timeout_graceful_shutdown=int(limits.work_seconds) + 5,
     )
+    gc.collect()
+    gc.freeze()  # a full collection looked at every module and table again, and made one request in fifty wait
     journal.write("listening", host=host, port=port)
     _Server(config, held, drain).run()
     journal.write("ended")

@@ -52,7 +52,8 @@ class Together:
     def __init__(self, workers: Workers, limits: Limits) -> None:
         self._workers, self._limits = workers, limits
         self._waiting: list[_Waiting] = []
-        self._last = 0.0
+        self._last = self._ended = 0.0
+        self._answered = 0
         self._draining: asyncio.Task[None] | None = None
 
     def __len__(self) -> int:
@@ -115,18 +116,24 @@ class Together:
             found = await self._workers.run(lambda: outcomes(asked))
         except Exception as error:  # each of them is told, and the next are served
             found = [error] * len(crowd)
-        self._last = time.monotonic() - started
+        self._ended, self._answered = time.monotonic(), len(crowd)
+        self._last = self._ended - started
         for waiting, outcome in zip(crowd, found, strict=True):
             if not waiting.answer.done():
                 waiting.answer.set_result(outcome)
 
     async def _gathered(self) -> None:
-        """Wait while others come, at most as long as a call takes: who is missed waits for all of one."""
-        pause, ends = self._limits.gather_seconds, time.monotonic() + self._last
+        """Wait while others come, at most as long as a call takes: who is missed waits for all of one.
+
+        Who was answered a moment ago often asks again at once: as long as fewer wait than were answered, a longer
+        silence is borne.
+        """
+        ends = time.monotonic() + self._last
         while True:
-            before = len(self._waiting)
-            await asyncio.sleep(pause)
-            if len(self._waiting) == before or before >= self._limits.crowd or time.monotonic() > ends:
+            before, now = len(self._waiting), time.monotonic()
+            again = before < self._answered and now - self._ended < self._last
+            await asyncio.sleep(max(self._limits.gather_seconds, self._last / 8 if again else 0.0))
+            if len(self._waiting) == before or before >= self._limits.crowd or now > ends:
                 return
 
 
