@@ -63,7 +63,10 @@ class Cohort:
     studies: pd.Series = field(default_factory=lambda: pd.Series(dtype=object))
     events: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     genes: Mapping[str, Harmonised] = field(default_factory=dict)
-    known: dict[tuple[str, ...], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    known: dict[tuple[str, ...], Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "known", {})  # never that of another cohort, whose tables may differ
 
     @classmethod
     def from_tables(
