@@ -67,7 +67,9 @@ def one_won(fates, count, client, name="m", told=("THX-R03",)):
     assert champions(trail) == ["1", winner], trail
     if told == ("THX-R03",):
         assert [(e.kind, e.before, e.after) for e in trail] == [("promote", "1", winner)]
-    assert [m.name for m in client.search_registered_models() if turns.is_turn(m)] == []
+    # an overloaded server may carry out a call long after its caller gave it up: what the trail has passed holds nobody
+    left = [int(m.name.rpartition("-")[2]) for m in client.search_registered_models() if turns.is_turn(m)]
+    assert left == [] or (told != ("THX-R03",) and max(left) <= len(trail))
 
 
 def test_R03_of_100_promotions_at_once_exactly_one_wins(tmp_path):
