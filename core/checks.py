@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from theracast.errors import DataError
+
 #: Words that mean "not known". 'ND' is not among them: it may mean not detected.
 UNKNOWN = frozenset({"", "na", "n/a", "nan", "not available", "not reported", "unknown"})
 
@@ -190,6 +192,32 @@ def out_of_range(values: pd.Series, low: float, high: float, where: str, unit: s
     if not outside.any():
         return []
     return [Problem(code, where, f"should be within {low:g}-{high:g} {unit}", _positions(outside))]
+
+
+def refuse(problems: list[Problem]) -> None:
+    """Raise the first problem and count the others.
+
+    Parameters
+    ----------
+    problems : list of Problem
+        What was found.
+
+    Raises
+    ------
+    DataError
+        When there is any.
+
+    Examples
+    --------
+    >>> refuse([])
+    """
+    if problems:
+        first = problems[0]
+        rows = f"; rows {', '.join(str(r + 1) for r in first.rows[:5])}" if first.rows else ""
+        more = f" ({len(problems) - 1} more problems)" if len(problems) > 1 else ""
+        raise DataError(
+            first.what + more, code=first.code, where=first.where + rows, fix="Correct the cells, or leave them empty."
+        )
 
 
 def _positions(mask: np.ndarray) -> tuple[int, ...]:

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 
-from theracast.checks import Problem
-from theracast.features.base import Measured, OmicsBlock, refuse
+from theracast.checks import Problem, refuse
+from theracast.features.base import Measured, OmicsBlock
 from theracast.features.blocks import BLOCKS
 from theracast.features.cohort import Cohort, as_cohort
 from theracast.features.coverage import known_by_feature

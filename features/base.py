@@ -10,8 +10,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from theracast.checks import Problem, out_of_range, to_numbers
-from theracast.errors import DataError
+from theracast.checks import Problem, out_of_range, refuse, to_numbers
 from theracast.features.cohort import Cohort, as_cohort
 from theracast.features.columns import texts_of
 from theracast.features.spec import BlockSpec, Feature
@@ -390,29 +389,3 @@ class OmicsBlock(TransformerMixin, BaseEstimator):
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "n_patients_")
-
-
-def refuse(problems: list[Problem]) -> None:
-    """Raise the first problem and count the others.
-
-    Parameters
-    ----------
-    problems : list of Problem
-        What `OmicsBlock.check` found.
-
-    Raises
-    ------
-    DataError
-        When there is any.
-
-    Examples
-    --------
-    >>> refuse([])
-    """
-    if problems:
-        first = problems[0]
-        rows = f"; rows {', '.join(str(r + 1) for r in first.rows[:5])}" if first.rows else ""
-        more = f" ({len(problems) - 1} more problems)" if len(problems) > 1 else ""
-        raise DataError(
-            first.what + more, code=first.code, where=first.where + rows, fix="Correct the cells, or leave them empty."
-        )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from theracast.features.base import OmicsBlock, refuse
+from theracast.checks import refuse
+from theracast.features.base import OmicsBlock
 from theracast.features.cohort import Cohort
 
 

@@ -125,8 +125,7 @@ def test_a_toy_block_takes_one_file_and_one_line(tmp_path):
     blocks = as_installed(tmp_path) / "theracast" / "features" / "blocks"
     (blocks / "toy.py").write_text(TOY)
     listed = (blocks / "__init__.py").read_text()
-    line = "from theracast.features.blocks.toy import ToyBlock\n"
-    (blocks / "__init__.py").write_text(listed.replace("from theracast.registry", f"{line}from theracast.registry"))
+    (blocks / "__init__.py").write_text(listed.replace('    "wearables",\n', '    "toy",\n    "wearables",\n'))
     assert len((blocks / "__init__.py").read_text().splitlines()) == len(listed.splitlines()) + 1
 
     def ran(*command):
