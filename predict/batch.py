@@ -25,12 +25,11 @@ from theracast.predict.records import Scores
 from theracast.predict.stream_chunk import Settings
 from theracast.predict.stream_job import Job, Lock
 from theracast.predict.stream_repeats import find_repeats
+from theracast.predict.stream_size import rows_at_once
 from theracast.predict.stream_source import WideSource, open_source
 from theracast.predict.stream_work import Work, work
 from theracast.provenance import Source
 
-#: Rows in a chunk: what is lost at most when a job is killed, and what is held in memory.
-CHUNK = 20_000
 #: Rows in a row group of the output, whatever the chunks were.
 _GROUP = 100_000
 #: Columns in which hardly a cell occurs twice, and those that no compression makes smaller.
@@ -81,7 +80,7 @@ def score_dataset(
     sink: str | Path,
     predictor: Predictor,
     *,
-    chunk_rows: int = CHUNK,
+    chunk_rows: int | None = None,
     explain: str = "none",
     explain_seconds: float = float("inf"),
     workers: int = 1,
@@ -105,8 +104,9 @@ def score_dataset(
         The Parquet file; ``.rejects.parquet`` and ``.json`` stand beside it, as `write_scores` has them.
     predictor : Predictor
         The model; every row is scored by this version.
-    chunk_rows : int, default 20,000
-        Rows that are scored, held in memory and kept on disk at a time.
+    chunk_rows : int, optional
+        Rows that are scored, held in memory and kept on disk at a time: what is lost at most when a job is killed. By
+        default as `theracast.predict.stream_size.rows_at_once` has it.
     explain : {"none", "top5", "all"}, default "none"
         Features in column ``explanation``: JSON pairs of a feature and its points, the weightiest first.
     explain_seconds : float, optional
@@ -152,7 +152,7 @@ def score_dataset(
     """
     if explain not in EXPLAIN:
         raise UsageError("no such explanation", got=repr(explain), wanted=f"one of {', '.join(EXPLAIN)}")
-    if chunk_rows < 1 or workers < 1:
+    if (chunk_rows is not None and chunk_rows < 1) or workers < 1:
         raise UsageError("chunk_rows and workers are at least 1", got=f"{chunk_rows} and {workers}")
     sink, began = Path(sink), time.monotonic()
     job = Job(sink.with_name(f"{sink.name}.job"))
@@ -160,6 +160,7 @@ def score_dataset(
         table = open_source(source)
         if not table.rows:
             raise DataError("the table has no rows", code="THX-D33", where=table.name)
+        chunk_rows = chunk_rows or rows_at_once(len(table.columns))
         _one_scale(table, chunk_rows, units or {})
         facts = job.begin(
             {

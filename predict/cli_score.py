@@ -114,7 +114,10 @@ def score(
     explain: Annotated[
         Explain, typer.Option(help="A column with the weightiest features of each patient, and their points.")
     ] = Explain.none,
-    chunk_rows: Annotated[int, typer.Option(min=1, help="Rows of a wide table that are scored at a time.")] = 20_000,
+    chunk_rows: Annotated[
+        int | None,
+        typer.Option(min=1, help="Rows of a wide table that are scored at a time; by default at most 50,000."),
+    ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes that share the rows of a wide table.")] = 1,
     engine: Annotated[
         Engine, typer.Option(help="spark: Parquet in, a folder of Parquet out, by a cluster or the cores here.")

@@ -9,8 +9,8 @@ from pathlib import Path
 import pandas as pd
 
 from theracast.errors import DataError
+from theracast.predict.stream_size import rows_at_once
 
-_ROWS = 20_000
 _TEXT = ("patient_id", "gene")
 
 
@@ -100,7 +100,7 @@ def _frames(path: Path, header: list[str], types: dict[str, str]) -> Iterator[pd
         names=header,
         header=0,
         dtype={c: t for c, t in types.items() if c in header},
-        chunksize=_ROWS,
+        chunksize=rows_at_once(len(header)),
         index_col=False,
         encoding="utf-8-sig",
     ) as parts:

@@ -12,11 +12,12 @@ from theracast.features.intake import split_wide
 from theracast.models.recalibration import Recalibration
 from theracast.predict.predictor import Predictor, Standing
 from theracast.predict.stream_repeats import find_repeats
+from theracast.predict.stream_size import rows_at_once
 from theracast.predict.stream_source import open_source
 
 
 def site_of(
-    source: Any, predictor: Predictor, rate: float, *, chunk_rows: int, units: Mapping[str, str] | None = None
+    source: Any, predictor: Predictor, rate: float, *, chunk_rows: int | None, units: Mapping[str, str] | None = None
 ) -> Recalibration:
     """Move a model to the response rate of a site, as `Predictor.site` does with the whole table.
 
@@ -28,8 +29,8 @@ def site_of(
         The model.
     rate : float
         Response rate of the site, in (0, 1).
-    chunk_rows : int
-        Rows that are measured at a time.
+    chunk_rows : int or None
+        Rows that are measured at a time; None as `theracast.predict.stream_size.rows_at_once` has it.
     units : mapping of str to str, optional
         Declared units.
 
@@ -55,7 +56,7 @@ def site_of(
     repeats = find_repeats(table, units)
     seen = [*repeats.first, *repeats.conflicts]
     parts = []
-    for start, frame in table.chunks(chunk_rows):
+    for start, frame in table.chunks(chunk_rows or rows_at_once(len(table.columns))):
         once = np.isin(np.arange(start, start + len(frame)), seen, invert=True)
         cohort = Cohort.from_tables(split_wide(frame[once], allow_empty=False), units=units)
         parts.append(predictor.standing(cohort))

@@ -17,10 +17,9 @@ import pyarrow.parquet as pq
 
 from theracast.errors import DataError, SetupError, UsageError
 from theracast.predict.stream_csv import csv_frames, csv_types
+from theracast.predict.stream_size import rows_at_once
 from theracast.provenance import digest_json, sha256_file
 
-#: Rows that are decoded at a time: 50 columns of float64 take 8 MB.
-_BATCH = 20_000
 _DUCKDB = "duckdb:"
 
 
@@ -242,7 +241,7 @@ def _from_duckdb(address: str) -> WideSource:
 
     def read(start: int) -> Iterator[pa.RecordBatch]:
         with connected() as base:  # tables keep the order in which they were filled
-            yield from _after(base.table(quoted).to_arrow_reader(_BATCH), start)
+            yield from _after(base.table(quoted).to_arrow_reader(rows_at_once(len(schema))), start)
 
     return _typed(address, sha256_file(file), read, schema, int(rows))
 
@@ -251,7 +250,11 @@ def _scan(
     data: ds.Dataset | ds.Fragment, schema: pa.Schema, columns: list[str] | None = None
 ) -> Iterator[pa.RecordBatch]:
     # two batches ahead, not sixteen: memory stays flat
-    lean: dict[str, Any] = {"batch_size": _BATCH, "batch_readahead": 2, "use_threads": False}
+    lean: dict[str, Any] = {
+        "batch_size": rows_at_once(len(columns or schema)),
+        "batch_readahead": 2,
+        "use_threads": False,
+    }
     lean["columns"] = columns or schema.names
     if isinstance(data, ds.Fragment):
         return data.scanner(schema=schema, **lean).to_batches()
