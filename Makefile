@@ -24,8 +24,9 @@ $(VENV)/.dev: $(VENV)/.core
 demo: $(VENV)/.core ## Train on real cohorts, register, score an unseen one, write the report
 	$(BIN)/theracast demo
 
+# a file stays with one process: its fixtures are made once
 test: $(VENV)/.dev ## Unit, contract, fault and doc tests
-	$(BIN)/python -m pytest -m 'not nightly'
+	$(BIN)/python -m pytest -m 'not nightly' --numprocesses auto --dist loadfile
 
 nightly: $(VENV)/.dev ## All tests, the slow ones too
 	$(BIN)/python -m pytest
