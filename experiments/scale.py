@@ -169,8 +169,8 @@ signatures, {last["columns"]} columns. The model is real: `melanoma_ici`, logist
 ## Measured
 
 {machine["when"]}, {machine["cpu"]}, {machine["cores"]} cores, {machine["memory"]:.0f} GB, {machine["system"]}; Python
-{machine["python"]}, Spark {machine["spark"]}. One thread per process. **The machine was shared**: load
-{machine["load"]:.1f} on {machine["cores"]} cores when the runs began, so that times on the clock say little. What a
+{machine["python"]}, Spark {machine["spark"]}. One thread per process. Load
+{machine["load"]:.1f} on {machine["cores"]} cores when the runs began: above 1, times on the clock say little. What a
 core does is read from the processor time of all processes of a run together, start, JVM and judging included.
 
 {chr(10).join(table)}
