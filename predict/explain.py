@@ -8,8 +8,6 @@ all features sum to p - p0 (Sun and Sundararajan 2011, DOI 10.1145/1993574.19936
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import pandas as pd
 from scipy.special import expit
@@ -17,115 +15,10 @@ from scipy.special import expit
 from theracast.features.matrix import FeatureMatrix
 from theracast.models.base import ResponseModel
 from theracast.models.recalibration import AS_TRAINED, Recalibration
+from theracast.predict.explanation import Explanation
 
 #: Above this, an explanation that does not add up is withheld.
 TOLERANCE = 1e-6
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """Why each patient got the probability it got.
-
-    Attributes
-    ----------
-    probability : Series of float, shape (n_patients,)
-        The prediction, in [0, 1].
-    reference : Series of float, shape (n_patients,)
-        Prediction for the average training patient with the same blocks known and the same tumour type, in [0, 1].
-    points : DataFrame of float, shape (n_patients, n_features)
-        Contributions in probability (0.05 is 5 points); positive = towards response. NaN where withheld.
-    values : DataFrame of float, same shape
-        What was measured, in native units; NaN is not known.
-    proxy : DataFrame of bool, same shape
-        True where a stand-in was used.
-    percentile : DataFrame of float, same shape
-        Position of the value among the training patients, in [0, 100].
-    median : Series of float, shape (n_features,)
-        Median of the training patients, in native units.
-    units, about : dict of str to str
-        Per feature.
-    residual : Series of float, shape (n_patients,)
-        How far ``reference + points.sum()`` is from the prediction.
-    cohort : str
-        The reference cohort: the training studies.
-
-    Examples
-    --------
-    >>> from theracast.features.datasets import load_cohort
-    >>> model = ResponseModel("melanoma_ici").fit(load_cohort("liu2019_mel"))
-    >>> e = explain(model, model.matrix(load_cohort("riaz2017_mel")))
-    >>> bool(np.allclose(e.reference + e.points.sum(axis=1), e.probability))
-    True
-    """
-
-    probability: pd.Series
-    reference: pd.Series
-    points: pd.DataFrame
-    values: pd.DataFrame
-    proxy: pd.DataFrame
-    percentile: pd.DataFrame
-    median: pd.Series
-    units: dict[str, str]
-    about: dict[str, str]
-    residual: pd.Series
-    cohort: str
-
-    def by_block(self) -> pd.DataFrame:
-        """Sum the points of each block.
-
-        Returns
-        -------
-        DataFrame of float, shape (n_patients, n_blocks)
-            Also sums to prediction minus reference.
-
-        Examples
-        --------
-        >>> from theracast.features.datasets import load_cohort
-        >>> model = ResponseModel("melanoma_ici").fit(load_cohort("liu2019_mel"))
-        >>> explain(model, model.matrix(load_cohort("riaz2017_mel"))).by_block().columns.tolist()
-        ['pathology', 'mutations', 'signatures', 'clinical']
-        """
-        blocks = [c.split("__", 1)[0] for c in self.points.columns]
-        return self.points.T.groupby(blocks, sort=False).sum(min_count=1).T
-
-    def patient(self, patient_id: str) -> pd.DataFrame:
-        """List what counted for one patient, the weightiest first.
-
-        Parameters
-        ----------
-        patient_id : str
-            One of the patients.
-
-        Returns
-        -------
-        DataFrame
-            One row per known feature: ``block``, ``feature``, ``about``, ``value``, ``unit``, ``proxy``,
-            ``median``, ``percentile``, ``points``.
-
-        Examples
-        --------
-        >>> from theracast.features.datasets import load_cohort
-        >>> model = ResponseModel("melanoma_ici").fit(load_cohort("liu2019_mel"))
-        >>> e = explain(model, model.matrix(load_cohort("riaz2017_mel")))
-        >>> "points" in e.patient(e.points.index[0])
-        True
-        """
-        names = pd.Series(self.points.columns)
-        rows = pd.DataFrame(
-            {
-                "block": names.str.split("__").str[0],
-                "feature": names.str.split("__").str[1],
-                "about": names.map(self.about),
-                "value": self.values.loc[patient_id].to_numpy(),
-                "unit": names.map(self.units),
-                "proxy": self.proxy.loc[patient_id].to_numpy(),
-                "median": self.median.reindex(names).to_numpy(),
-                "percentile": self.percentile.loc[patient_id].to_numpy(),
-                "points": self.points.loc[patient_id].to_numpy(),
-            }
-        )
-        known = rows[rows.value.notna()]
-        return known.sort_values("points", key=lambda p: -p.abs(), ignore_index=True)
 
 
 def explain(model: ResponseModel, matrix: FeatureMatrix, site: Recalibration = AS_TRAINED) -> Explanation:

@@ -10,7 +10,7 @@ import pandas as pd
 from theracast.errors import ModelError
 from theracast.models.fingerprint import Fingerprint
 from theracast.models.recalibration import AS_TRAINED, Recalibration
-from theracast.predict.explain import Explanation
+from theracast.predict.explanation import Explanation
 
 #: Columns of a scores table, in order; ``coverage_<block>`` columns follow.
 COLUMNS = (

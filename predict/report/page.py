@@ -16,7 +16,7 @@ from theracast.models.base import LEVEL, OUTSIDE
 from theracast.models.fingerprint import Fingerprint
 from theracast.models.fusion import SET_LEVEL
 from theracast.models.spec import ResponseSpec
-from theracast.predict.explain import Explanation
+from theracast.predict.explanation import Explanation
 from theracast.predict.kept import unpack_validation
 from theracast.predict.records import Prediction, Scores
 from theracast.predict.report.fingerprint_plot import fingerprint_figure, fingerprint_words

@@ -21,7 +21,7 @@ from matplotlib.lines import Line2D
 
 from theracast.models.estimates import Estimate
 from theracast.models.validate import FEW, MODEL, Validation
-from theracast.predict.explain import Explanation
+from theracast.predict.explanation import Explanation
 from theracast.predict.report.printed import PALETTE, Printed, colours, number, readable, signed, value_in
 
 #: Legible on white (4.5:1) and on near-black (4.2:1).

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from theracast.predict.explain import Explanation
+from theracast.predict.explanation import Explanation
 
 #: After Okabe and Ito, safe for colour-blind readers; one colour per block, in the order of the blocks. The purple
 #: is darker than theirs, to stand out from white.

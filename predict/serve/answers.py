@@ -11,7 +11,8 @@ import pandas as pd
 
 from theracast.errors import ModelError
 from theracast.models.recalibration import AS_TRAINED
-from theracast.predict.explain import TOLERANCE, Explanation
+from theracast.predict.explain import TOLERANCE
+from theracast.predict.explanation import Explanation
 from theracast.predict.predictor import Predictor
 from theracast.predict.serve.asked import Asked
 from theracast.predict.serve.held import Current

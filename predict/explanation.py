@@ -1,0 +1,134 @@
+"""Explanation: what each value of a patient did to the probability, in probability points that add up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why each patient got the probability it got.
+
+    Attributes
+    ----------
+    probability : Series of float, shape (n_patients,)
+        The prediction, in [0, 1].
+    reference : Series of float, shape (n_patients,)
+        Prediction for the average training patient with the same blocks known and the same tumour type, in [0, 1].
+    points : DataFrame of float, shape (n_patients, n_features)
+        Contributions in probability (0.05 is 5 points); positive = towards response. NaN where withheld.
+    values : DataFrame of float, same shape
+        What was measured, in native units; NaN is not known.
+    proxy : DataFrame of bool, same shape
+        True where a stand-in was used.
+    percentile : DataFrame of float, same shape
+        Position of the value among the training patients, in [0, 100].
+    median : Series of float, shape (n_features,)
+        Median of the training patients, in native units.
+    units, about : dict of str to str
+        Per feature.
+    residual : Series of float, shape (n_patients,)
+        How far ``reference + points.sum()`` is from the prediction.
+    cohort : str
+        The reference cohort: the training studies.
+    studies : Series of str, shape (n_patients,)
+        Study of each patient.
+    directions : dict of str to int
+        Per feature: 1 where higher is expected to mean 'more likely to respond', -1 lower, 0 no expectation.
+    pathways : dict of str to str
+        Per feature, the pathway or programme it tells of; features without one are left out.
+    spread : DataFrame of float, shape (n_patients, n_features), or None
+        Standard error of each contribution over training without one study at a time, in probability; when asked for.
+    block_spread : DataFrame of float, shape (n_patients, n_blocks), or None
+        The same of each block's sum.
+
+    Examples
+    --------
+    >>> from theracast.features.datasets import load_cohort
+    >>> from theracast.models.base import ResponseModel
+    >>> from theracast.predict.explain import explain
+    >>> model = ResponseModel("melanoma_ici").fit(load_cohort("liu2019_mel"))
+    >>> e = explain(model, model.matrix(load_cohort("riaz2017_mel")))
+    >>> bool(((e.reference + e.points.sum(axis=1) - e.probability).abs() < 1e-6).all())
+    True
+    """
+
+    probability: pd.Series
+    reference: pd.Series
+    points: pd.DataFrame
+    values: pd.DataFrame
+    proxy: pd.DataFrame
+    percentile: pd.DataFrame
+    median: pd.Series
+    units: dict[str, str]
+    about: dict[str, str]
+    residual: pd.Series
+    cohort: str
+    studies: pd.Series = field(default_factory=lambda: pd.Series(dtype=object))
+    directions: dict[str, int] = field(default_factory=dict)
+    pathways: dict[str, str] = field(default_factory=dict)
+    spread: pd.DataFrame | None = None
+    block_spread: pd.DataFrame | None = None
+
+    def by_block(self) -> pd.DataFrame:
+        """Sum the points of each block.
+
+        Returns
+        -------
+        DataFrame of float, shape (n_patients, n_blocks)
+            Also sums to prediction minus reference.
+
+        Examples
+        --------
+        >>> from theracast.features.datasets import load_cohort
+        >>> from theracast.models.base import ResponseModel
+        >>> from theracast.predict.explain import explain
+        >>> model = ResponseModel("melanoma_ici").fit(load_cohort("liu2019_mel"))
+        >>> explain(model, model.matrix(load_cohort("riaz2017_mel"))).by_block().columns.tolist()
+        ['pathology', 'mutations', 'signatures', 'clinical']
+        """
+        blocks = [c.split("__", 1)[0] for c in self.points.columns]
+        return self.points.T.groupby(blocks, sort=False).sum(min_count=1).T
+
+    def patient(self, patient_id: str) -> pd.DataFrame:
+        """List what counted for one patient, the weightiest first.
+
+        Parameters
+        ----------
+        patient_id : str
+            One of the patients.
+
+        Returns
+        -------
+        DataFrame
+            One row per known feature: ``block``, ``feature``, ``about``, ``value``, ``unit``, ``proxy``,
+            ``median``, ``percentile``, ``points``.
+
+        Examples
+        --------
+        >>> from theracast.features.datasets import load_cohort
+        >>> from theracast.models.base import ResponseModel
+        >>> from theracast.predict.explain import explain
+        >>> model = ResponseModel("melanoma_ici").fit(load_cohort("liu2019_mel"))
+        >>> e = explain(model, model.matrix(load_cohort("riaz2017_mel")))
+        >>> "points" in e.patient(e.points.index[0])
+        True
+        """
+        names = pd.Series(self.points.columns)
+        rows = pd.DataFrame(
+            {
+                "block": names.str.split("__").str[0],
+                "feature": names.str.split("__").str[1],
+                "about": names.map(self.about),
+                "value": self.values.loc[patient_id].to_numpy(),
+                "unit": names.map(self.units),
+                "proxy": self.proxy.loc[patient_id].to_numpy(),
+                "median": self.median.reindex(names).to_numpy(),
+                "percentile": self.percentile.loc[patient_id].to_numpy(),
+                "points": self.points.loc[patient_id].to_numpy(),
+            }
+        )
+        known = rows[rows.value.notna()]
+        return known.sort_values("points", key=lambda p: -p.abs(), ignore_index=True)
