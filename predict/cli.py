@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,17 +10,17 @@ import typer
 from rich.markup import escape
 
 import theracast
-from theracast.errors import TheracastError, UsageError
+from theracast.errors import TheracastError
 from theracast.predict.cli_datasets import app as datasets
 from theracast.predict.cli_features import blocks, build, check
 from theracast.predict.cli_models import app as models
 from theracast.predict.cli_rank import rank
-from theracast.predict.cli_score import Labelled, Model, Rate, Tracking, score, tell_site
+from theracast.predict.cli_report import report
+from theracast.predict.cli_score import Tracking, score
 from theracast.predict.cli_serve import serve
-from theracast.predict.console import CohortArgument, Units, cohort_named, err, out, require_cohorts, show, steps
+from theracast.predict.console import err, out, require_cohorts, show, steps
 
 if TYPE_CHECKING:
-    from theracast.features.cohort import Cohort
     from theracast.models.selection_train import SelectionExperiment
     from theracast.models.validate import Validation
 
@@ -124,54 +123,7 @@ def train(
 app.command()(score)
 
 
-@app.command()
-def report(
-    model: Model,
-    cohort: CohortArgument,
-    output: Annotated[Path, typer.Option("-o", "--output", help="HTML file.")],
-    patient: Annotated[
-        str | None, typer.Option("--patient", metavar="ID", help="One patient; the cohort by default.")
-    ] = None,
-    rate: Rate = None,
-    labelled: Labelled = None,
-    unit: Units = None,
-    tracking: Tracking = None,
-) -> None:
-    """Write one self-contained page for a patient or a cohort; of a choice, with the therapies side by side."""
-    from theracast.models.recalibration import AS_TRAINED
-    from theracast.predict.registry import load_any
-    from theracast.predict.report.frame import write_page
-    from theracast.predict.report.page import cohort_page, patient_page
-    from theracast.predict.report.therapies import therapies_page
-    from theracast.predict.therapies import SelectionPredictor
-
-    site = AS_TRAINED
-    with steps() as step:
-        tables, known = _read(step, cohort, rate, labelled, unit)
-        if patient is not None and patient not in tables.ids and patient not in set(tables.roster.patient_id):
-            raise UsageError(
-                "no such patient in the cohort",
-                got=f"{len(tables)} patients",
-                fix="Check the id; it is text, with leading zeros.",
-            )
-        step("load the model")
-        predictor = load_any(model, tracking=tracking)
-        if isinstance(predictor, SelectionPredictor):
-            if rate is not None or labelled is not None:
-                raise UsageError("a choice between therapies is not recalibrated", fix="Leave the option out.")
-            step("rank the therapies")
-            page = therapies_page(predictor.rank(tables), predictor, patient or "", tables)
-        else:
-            step("fit the model to the site")
-            site = predictor.site(tables, rate=rate, labelled=known)
-            step("explain")
-            scores = predictor.score(tables, explained=True, site=site)
-            spec, about = predictor.model.spec, predictor.about
-            page = cohort_page(scores, spec, about) if patient is None else patient_page(scores, patient, spec, about)
-        step("write the page")
-        write_page(page, output)
-    tell_site(site)
-    out.print(str(output), highlight=False, soft_wrap=True)
+app.command()(report)
 
 
 def _train_selection(wanted: SelectionExperiment, where: Path, promote: bool, tracking: str | None) -> None:
@@ -187,16 +139,6 @@ def _train_selection(wanted: SelectionExperiment, where: Path, promote: bool, tr
         uri, version = register_selection(training, tracking=tracking, promote=promote)
     show(evidence_rows(training.model), "What each therapy's model rests on (AUC of patients it did not see)")
     out.print(f"registered {uri} (version {version})")
-
-
-def _read(
-    step: Callable[[str], None], cohort: str, rate: float | None, labelled: str | None, unit: list[str] | None
-) -> tuple[Cohort, Cohort | None]:
-    """Read the cohort, and the labelled patients of its site."""
-    if rate is not None and labelled is not None:
-        raise UsageError("--response-rate and --recalibrate exclude each other", fix="Labels tell the rate too.")
-    step("read the cohort")
-    return cohort_named(cohort, unit), cohort_named(labelled, unit) if labelled is not None else None
 
 
 def _show_validation(validation: Validation) -> None:
