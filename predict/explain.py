@@ -21,7 +21,9 @@ from theracast.predict.explanation import Explanation
 TOLERANCE = 1e-6
 
 
-def explain(model: ResponseModel, matrix: FeatureMatrix, site: Recalibration = AS_TRAINED) -> Explanation:
+def explain(
+    model: ResponseModel, matrix: FeatureMatrix, site: Recalibration = AS_TRAINED, *, spread: bool = False
+) -> Explanation:
     """Split each prediction into probability points.
 
     Parameters
@@ -32,6 +34,8 @@ def explain(model: ResponseModel, matrix: FeatureMatrix, site: Recalibration = A
         Made by the model.
     site : Recalibration, optional
         As in `ResponseModel.respond`.
+    spread : bool, default False
+        Whether to tell how far each contribution moves when one study is left out of training.
 
     Returns
     -------
@@ -77,7 +81,14 @@ def explain(model: ResponseModel, matrix: FeatureMatrix, site: Recalibration = A
         about={name: x.about for name, x in lineage.items()},
         residual=residual,
         cohort=", ".join(model.studies_),
+        studies=matrix.studies,
+        directions=_directions(model, points.columns),
     )
+
+
+def _directions(model: ResponseModel, names: pd.Index) -> dict[str, int]:
+    known = {f"{b}__{f.name}": f.direction for b, features in model.fusion_.features.items() for f in features}
+    return {name: known.get(name, 0) for name in names}
 
 
 def _position(values: pd.Series, quantiles: list[float]) -> np.ndarray:

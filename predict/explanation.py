@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numpy as np
 import pandas as pd
+
+#: From here on a contribution is not printed as zero, in probability (0.1 of a percentage point, rounded).
+PRINTED = 0.0005
+#: What `Explanation.patient` says of the direction of a contribution.
+AS_EXPECTED, AGAINST = "as expected", "against expectation"
 
 
 @dataclass(frozen=True)
@@ -103,8 +109,10 @@ class Explanation:
         Returns
         -------
         DataFrame
-            One row per known feature: ``block``, ``feature``, ``about``, ``value``, ``unit``, ``proxy``,
-            ``median``, ``percentile``, ``points``.
+            One row per known feature: ``block``, ``feature``, ``about``, ``value``, ``unit``, ``proxy``, ``median``,
+            ``percentile``, ``points``, ``pathway``, ``spread`` (NaN where it was not asked for) and ``expectation``:
+            "against expectation" where a contribution that is not printed as zero contradicts `directions`, given
+            the side of the median on which the value stands; "as expected" where it does not; else empty.
 
         Examples
         --------
@@ -128,7 +136,12 @@ class Explanation:
                 "median": self.median.reindex(names).to_numpy(),
                 "percentile": self.percentile.loc[patient_id].to_numpy(),
                 "points": self.points.loc[patient_id].to_numpy(),
+                "pathway": names.map(lambda name: self.pathways.get(name, "")),
+                "spread": np.nan if self.spread is None else self.spread.loc[patient_id].to_numpy(),
             }
         )
+        side = np.sign(rows["value"] - rows["median"]) * names.map(lambda name: self.directions.get(name, 0))
+        agrees = side * np.sign(rows.points.where(rows.points.abs() >= PRINTED, 0.0))
+        rows["expectation"] = agrees.map({1.0: AS_EXPECTED, -1.0: AGAINST}).fillna("")
         known = rows[rows.value.notna()]
         return known.sort_values("points", key=lambda p: -p.abs(), ignore_index=True)

@@ -122,6 +122,7 @@ class Predictor:
         X: Cohort | pd.DataFrame,
         *,
         explained: bool = False,
+        spread: bool = False,
         strict: bool = False,
         site: Recalibration = AS_TRAINED,
         place: Place | None = None,
@@ -134,6 +135,8 @@ class Predictor:
             Patients.
         explained : bool, default False
             Whether to explain each prediction.
+        spread : bool, default False
+            Whether each explanation tells how far its contributions move when one study is left out of training.
         strict : bool, default False
             Whether one refused row stops everything.
         site : Recalibration, optional
@@ -182,11 +185,12 @@ class Predictor:
             lines[[*COLUMNS, *coverage]],
             refused_rows(roster),
             len(roster),
-            explain(self.model, matrix, site) if explained else None,
+            explain(self.model, matrix, site, spread=spread) if explained else None,
             tuple(kept.index.tolist()),
             self.model.fusion_.prior,
             site,
             fingerprint(matrix, self.model.reference_, cohort=", ".join(self.model.studies_)) if explained else None,
+            matrix if explained else None,
         )
         scores.account()
         return scores

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from theracast.errors import ModelError
+from theracast.features.matrix import FeatureMatrix
 from theracast.models.fingerprint import Fingerprint
 from theracast.models.recalibration import AS_TRAINED, Recalibration
 from theracast.predict.explanation import Explanation
@@ -53,6 +54,8 @@ class Scores:
         What was known of the site, and moved the probabilities; by default nothing.
     fingerprint : Fingerprint or None
         When explanations were asked for: where each patient stands among the training patients.
+    matrix : FeatureMatrix or None
+        When explanations were asked for: what was measured; one row per distinct patient.
 
     Examples
     --------
@@ -69,6 +72,7 @@ class Scores:
     prior: float = float("nan")
     site: Recalibration = AS_TRAINED
     fingerprint: Fingerprint | None = None
+    matrix: FeatureMatrix | None = None
 
     def account(self) -> dict[str, int]:
         """Count the fates.

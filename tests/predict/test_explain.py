@@ -9,6 +9,9 @@ from theracast.models.experts import EXPERTS
 from theracast.models.indications import INDICATIONS
 from theracast.predict.explain import TOLERANCE, explain
 
+COLUMNS = ["block", "feature", "about", "value", "unit", "proxy", "median", "percentile", "points"]
+COLUMNS += ["pathway", "spread", "expectation"]
+
 learners = pytest.mark.parametrize("learner", EXPERTS)
 
 
@@ -78,7 +81,7 @@ def test_one_patient_lists_what_counted_weightiest_first(models, learner):
     rows = e.patient(cohort.ids[0])
     assert len(rows) == e.values.loc[cohort.ids[0]].notna().sum()
     assert rows.points.abs().is_monotonic_decreasing
-    assert list(rows) == ["block", "feature", "about", "value", "unit", "proxy", "median", "percentile", "points"]
+    assert list(rows) == COLUMNS
     placed = (rows.block + "__" + rows.feature).isin(models[learner].reference_)
     assert (rows[["median", "percentile"]].notna().all(axis=1) == placed).all()
     assert (rows.points[~placed] == 0).all()  # the same for everyone in every training study: it was not learned
