@@ -116,3 +116,57 @@ def visit(browser, path, **options):
     page.on("request", lambda r: trouble.append(r.url) if not r.url.startswith(("file:", "data:")) else None)
     page.goto(path.as_uri())
     return page, trouble
+
+
+#: Text that axe leaves undecided (drawn in a figure, scrolled out of sight, one letter long) on its ground: each
+#: opaque ground behind it, and in a figure each filled shape that it overlaps.
+CONTRASTS = """nodes => {
+  const parse = c => (c.match(/[\\d.]+/g) || []).map(Number);
+  const over = ([r, g, b, a = 1], k, under) => [r, g, b].map((v, i) => v * a * k + under[i] * (1 - a * k));
+  const light = c => {
+    const [r, g, b] = c.map(v => v / 255).map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const ratio = (a, b) => {
+    const [x, y] = [light(a), light(b)].sort((p, q) => q - p);
+    return (x + 0.05) / (y + 0.05);
+  };
+  const faded = e => { let k = 1; for (; e; e = e.parentElement) k *= +getComputedStyle(e).opacity; return k; };
+  const meets = (a, b) => Math.min(a.right, b.right) - Math.max(a.left, b.left) > 2
+    && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 2;
+  return nodes.map(selector => {
+    const e = document.querySelector(selector), style = getComputedStyle(e), svg = e.closest('svg');
+    const layers = [];
+    for (let up = e; up; up = up.parentElement) {
+      const c = parse(getComputedStyle(up).backgroundColor);
+      if (c.length && c[3] !== 0) { layers.unshift(c); if ((c[3] ?? 1) === 1) break; }
+    }
+    const ground = layers.reduce((under, c) => over(c, 1, under), [255, 255, 255]);
+    const grounds = [ground];
+    if (svg) for (const shape of svg.querySelectorAll('path, rect, circle, use')) {
+      const fill = getComputedStyle(shape).fill, seen = fill.startsWith('rgb') && !shape.closest('defs');
+      if (seen && meets(e.getBoundingClientRect(), shape.getBoundingClientRect()))
+        grounds.push(over(parse(fill), faded(shape) * +getComputedStyle(shape).fillOpacity, ground));
+    }
+    const ink = parse(svg ? style.fill : style.color);
+    return [selector, Math.min(...grounds.map(g => ratio(over(ink, faded(e), g), g)))];
+  });
+}"""
+
+
+def findings(page):
+    """What axe finds that is serious or critical, and text of too little contrast where it could not decide."""
+    from axe_playwright_python.sync_playwright import Axe  # the other tests do without a browser
+
+    found = Axe().run(page, options={"resultTypes": ["violations", "incomplete"]}).response
+    grave = [
+        f"{v['id']}: {n['html'][:120]}"
+        for v in found["violations"]
+        if v["impact"] in ("serious", "critical")
+        for n in v["nodes"]
+    ]
+    undecided = {v["id"]: [n["target"][0] for n in v["nodes"]] for v in found["incomplete"]}
+    # of a header that spans the one row of its group axe cannot say whether it has cells
+    grave += [f"undecided: {name}" for name in undecided.keys() - {"color-contrast", "th-has-data-cells"}]
+    texts = page.evaluate(CONTRASTS, undecided.get("color-contrast", []))
+    return grave + [f"contrast {ratio:.2f}: {where}" for where, ratio in texts if not ratio >= 4.5]

@@ -1,0 +1,66 @@
+"""Accessibility of every page, judged by axe in a browser: nothing serious, and every text stands out."""
+
+import pandas as pd
+import pytest
+from reports import ABOUT, COVERAGE, SETS, SPEC, changed, findings, visit
+from service import Client, choice_predictor, listening, response_predictor
+
+from theracast.features.cohort import as_cohort
+from theracast.predict.report.frame import write_page
+from theracast.predict.report.page import cohort_page, patient_page
+from theracast.predict.report.therapies import therapies_page
+
+FULL = ABOUT | {"sets": SETS, "coverage": COVERAGE}
+LOOKS = [("light", 1280), ("dark", 1280), ("light", 390)]
+
+
+def found(browser, html, path, scheme, width):
+    page, trouble = visit(
+        browser, write_page(html, path), color_scheme=scheme, viewport={"width": width, "height": 800}
+    )
+    page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true; })")
+    grave = findings(page)
+    page.context.close()
+    return grave + trouble
+
+
+@pytest.mark.parametrize(("scheme", "width"), LOOKS)
+def test_the_pages_of_a_response_model(browser, scores, tmp_path, scheme, width):
+    odd = changed(scores, "Pt1", reason="out of domain: the tumour type is renal", decision="abstain")
+    for html in (
+        patient_page(scores, "Pt10", SPEC, FULL),
+        patient_page(odd, "Pt1", SPEC, FULL),
+        cohort_page(odd, SPEC, FULL),
+    ):
+        assert found(browser, html, tmp_path / "p.html", scheme, width) == []
+
+
+@pytest.mark.parametrize(("scheme", "width"), LOOKS)
+def test_the_pages_of_a_choice(browser, tmp_path, scheme, width):
+    predictor, patients = choice_predictor(), as_cohort(pd.DataFrame({"clinical:age": [30.0, -1.0]}, index=["a", "b"]))
+    rankings = predictor.rank(patients)
+    for html in (
+        therapies_page(rankings, predictor),
+        therapies_page(rankings, predictor, "a", patients),
+        therapies_page(rankings, predictor, "b", patients),
+    ):
+        assert found(browser, html, tmp_path / "t.html", scheme, width) == []
+
+
+def test_the_upload_page_of_the_service(browser):
+    with listening(Client(response_predictor()).app) as address:
+        for scheme, width in LOOKS:
+            page = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 800}).new_page()
+            page.goto(address)
+            assert findings(page) == []
+            page.context.close()
+
+
+def test_the_check_sees_a_picture_without_words_and_pale_text(browser, scores, tmp_path):
+    html = patient_page(scores, "Pt10", SPEC, FULL)
+    mute = html.replace('role="img" aria-label=', 'role="img" data-was=')
+    assert any("svg-img-alt" in f for f in found(browser, mute, tmp_path / "p.html", "light", 1280))
+    pale = html.replace("--soft: #56606b", "--soft: #b6c0cb").replace("--ink: #1c2126", "--ink: #a0a0a0")
+    grave = found(browser, pale, tmp_path / "p.html", "light", 1280)
+    assert any("color-contrast" in f for f in grave)
+    assert any(f.startswith("contrast ") for f in grave)  # in a figure, where axe leaves it open
