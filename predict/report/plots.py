@@ -22,10 +22,12 @@ from matplotlib.lines import Line2D
 from theracast.models.estimates import Estimate
 from theracast.models.validate import FEW, MODEL, Validation
 from theracast.predict.explanation import Explanation
-from theracast.predict.report.printed import PALETTE, Printed, colours, number, readable, signed, value_in
+from theracast.predict.report.printed import PALETTE, Printed, colours, number, readable, signed, stand_in, value_in
 
 #: Legible on white (4.5:1) and on near-black (4.2:1).
 INK = "#767676"
+#: An artist whose gid begins so is a mark of the page: the rest is what a reader is told who points at it.
+TIP = "tip:"
 _BASELINES = {"PD-L1": "^", "TIL": "s", "PD-L1 + TIL": "x"}
 STYLE: dict[str, Any] = {
     "font.size": 9,
@@ -167,6 +169,7 @@ def to_svg(figure: Figure, label: str) -> str:
     svg = sheet.getvalue()
     svg = svg[svg.index("<svg") :].strip()
     svg = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>", "", svg, count=1, flags=re.S)  # would rule the whole page
+    svg = re.sub(rf'<g id="{TIP}([^"]*)">', r'<g data-tip="\1">', svg)
     svg = re.sub(r'<g id="[^"]*"(/?)>', r"<g\1>", svg)
     svg = svg.replace("xlink:href", "href").replace(' xmlns:xlink="http://www.w3.org/1999/xlink"', "", 1)
     svg = re.sub(r'(<svg[^>]*?) width="[^"]*" height="[^"]*"', r"\1", svg, count=1)
@@ -271,7 +274,7 @@ def _bars(explanation: Explanation, patient_id: str, top: int) -> list[tuple[str
             median = explanation.median[f]
             small += f", median {value_in(unit, median) if unit == '0/1' else number(median)}"
         if explanation.proxy.loc[patient_id, f]:
-            small += ", mRNA proxy"
+            small += f", {stand_in(f)}"
         bars.append((readable(f), small, colour[f.split("__")[0]], float(printed.features[f])))
     if rest:
         plural = "s" if len(rest) > 1 else ""
@@ -294,7 +297,8 @@ def _draw_contributions(ax: Any, explanation: Explanation, patient_id: str, bars
     ax.axvline(printed.reference, color=INK, lw=1, ls=(0, (3, 3)))
     for y, (label, small, colour, points) in enumerate(bars):
         _label(ax, y, label, small)
-        ax.barh(y, points, left=stops[y], height=0.56, color=colour, lw=0)
+        tip = f"{TIP}{label}: {signed(points)} points{f'; {small}' if small else ''}"
+        ax.barh(y, points, left=stops[y], height=0.56, color=colour, lw=0, gid=tip)
         ax.plot([stops[y + 1]] * 2, [y - 0.28, y + 0.72 if y + 1 < len(bars) else y + 0.28], color=INK, lw=0.8)
         _beside(ax, y, signed(points))
     _beside(ax, -0.85, "points")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,11 +14,34 @@ from theracast.predict.explanation import Explanation
 #: is darker than theirs, to stand out from white.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#B5548A", "#A67C00", "#3C8DBC")
 _WORDS = {
-    w.replace("-", "").lower(): w for w in ("PD-L1", "TIL", "TMB", "LDH", "ECOG", "ICI", "CTLA-4", "DNA", "NLR", "BMI")
-} | {
-    "tgf": "TGF",
-    "apobec": "APOBEC",
+    w.replace("-", "").lower(): w
+    for w in (
+        "PD-L1", "PD-1", "TIL", "TMB", "LDH", "ECOG", "ICI", "CTLA-4", "DNA", "RNA", "mRNA", "miRNA", "ctDNA", "NLR",
+        "BMI", "TGF", "APOBEC", "MSI", "CRP", "ESR", "DAS28", "CDAI", "SDAI", "HAQ", "RF", "ACPA", "PHQ-9", "HAMD-17",
+        "HbA1c", "RA", "NK", "SD", "CV", "IQR", "GMI", "LBGI", "HBGI", "GRI", "ADRR", "MAGE", "MODD", "CONGA", "MAG",
+        "GVP", "COGI", "PGS", "HRV", "RMSSD", "RMSE", "DERAA", "IL", "IFN",
+    )
+} | {"crohns": "Crohn's"}  # fmt: skip
+#: Names that no rule turns into words.
+_NAMES = {
+    "tender28": "tender joints of 28",
+    "swollen28": "swollen joints of 28",
+    "das28_crp": "DAS28-CRP",
+    "das28_esr": "DAS28-ESR",
+    "n_hotspots": "number of hotspots",
+    "n_samples": "number of samples",
+    "anti_ctla4_only": "anti-CTLA-4 only",
+    "in_70_180": "time in 70–180 mg/dL",
+    "in_70_140": "time in 70–140 mg/dL",
+    "below_70": "time below 70 mg/dL",
+    "below_54": "time below 54 mg/dL",
+    "above_180": "time above 180 mg/dL",
+    "above_250": "time above 250 mg/dL",
 }
+_SCALE, _LONG = re.compile(r"\d ?[-–] ?\d"), 12
+_CODED = re.compile(r"^\d-\d$")
+#: Said by the name already, or by nobody.
+_BARE = {"ratio", "score", "count", "share", "fraction", "joints", "ordered code", "z", "lines", "copies"}
 
 
 @dataclass(frozen=True)
@@ -102,10 +126,13 @@ def apportion(parts: pd.Series, total: int) -> pd.Series:
     """
     exact = parts.round(6)  # else a -1e-18 would be rounded down to -1
     low = np.floor(exact).astype(int)
-    order = np.argsort(-(exact - low).to_numpy(), kind="stable")
-    up = np.zeros(len(low), dtype=int)
-    up[order[: max(total - int(low.sum()), 0)]] = 1
-    return low + up
+    left = (exact - low).to_numpy()
+    lacking, heaviest = total - int(low.sum()), -exact.abs().to_numpy()
+    # start and end are rounded too, so that one more or less may be needed: the heaviest part bears it, never a zero
+    order = np.lexsort((heaviest, -left if lacking > 0 else left))
+    change = np.zeros(len(low), dtype=int)
+    np.add.at(change, np.resize(order, abs(lacking)), 1 if lacking > 0 else -1)
+    return low + change
 
 
 def readable(name: str) -> str:
@@ -126,7 +153,10 @@ def readable(name: str) -> str:
     >>> readable("pathology__pdl1"), readable("t_cell_inflamed")
     ('PD-L1', 'T cell inflamed')
     """
-    words = [_WORDS.get(w, w) for w in name.split("__")[-1].split("_")]
+    bare = name.split("__")[-1]
+    if bare in _NAMES:
+        return _NAMES[bare]
+    words = [_WORDS.get(w, w) for w in bare.split("_")]
     return " ".join([words[0].upper() if len(words[0]) == 1 else words[0], *words[1:]])
 
 
@@ -176,6 +206,59 @@ def value_in(unit: str, value: float) -> str:
     if unit == "0/1":
         return "–" if np.isnan(value) else "yes" if value >= 0.5 else "no"
     return f"{number(value)} {unit}".strip()
+
+
+def measured(unit: str, value: float, about: str = "") -> str:
+    """Write a measured value for a sentence: codes in words, and no unit where it is a scale or says nothing.
+
+    Parameters
+    ----------
+    unit : str
+        Of the feature.
+    value : float
+        In that unit.
+    about : str, optional
+        What the feature is; that of a code says what each code stands for.
+
+    Returns
+    -------
+    str
+        For people; ``not known`` where it is not known.
+
+    Examples
+    --------
+    >>> measured("mut/Mb", 9.4), measured("ratio", 9.1), measured("0-2", 1.0, "0 never, 1 former, 2 current")
+    ('9.4 mut/Mb', '9.1', 'former')
+    """
+    if np.isnan(value):
+        return "not known"
+    if unit == "0/1":
+        return value_in(unit, value)
+    codes = dict(re.findall(r"\b(\d) ([^,;]+)", about)) if _CODED.match(unit) else {}
+    if codes and f"{value:g}" in codes:
+        return codes[f"{value:g}"]
+    return value_in("" if unit in _BARE or _SCALE.search(unit) or len(unit) > _LONG else unit, value)
+
+
+def stand_in(feature: str) -> str:
+    """Name what stood in where a value was not measured itself.
+
+    Parameters
+    ----------
+    feature : str
+        ``<block>__<feature>``.
+
+    Returns
+    -------
+    str
+        For people.
+
+    Examples
+    --------
+    >>> stand_in("pathology__pdl1"), stand_in("mutations__tmb")
+    ('mRNA proxy', 'stand-in')
+    """
+    return "mRNA proxy" if feature.startswith("pathology__") else "stand-in"
 
 
 def colours(explanation: Explanation) -> dict[str, str]:
