@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +17,19 @@ if TYPE_CHECKING:
     from theracast.features.cohort import Cohort
 
 
+class View(Enum):
+    """Whom a page is for.
+
+    Examples
+    --------
+    >>> View("patient").name
+    'patient'
+    """
+
+    clinician = "clinician"
+    patient = "patient"
+
+
 def report(
     model: Model,
     cohort: CohortArgument,
@@ -23,6 +37,9 @@ def report(
     patient: Annotated[
         str | None, typer.Option("--patient", metavar="ID", help="One patient; the cohort by default.")
     ] = None,
+    view: Annotated[
+        View, typer.Option("--view", help="Whom the page is for: a patient's is in plain words, with questions to ask.")
+    ] = View.clinician,
     rate: Rate = None,
     labelled: Labelled = None,
     unit: Units = None,
@@ -33,9 +50,12 @@ def report(
     from theracast.predict.registry import load_any
     from theracast.predict.report.frame import write_page
     from theracast.predict.report.page import cohort_page, patient_page
+    from theracast.predict.report.patient_view import patient_view
     from theracast.predict.report.therapies import therapies_page
     from theracast.predict.therapies import SelectionPredictor
 
+    if view is View.patient and patient is None:
+        raise UsageError("a patient's view is of one patient", where="--view patient", fix="Add --patient ID.")
     site = AS_TRAINED
     with steps() as step:
         tables, known = read_patients(step, cohort, rate, labelled, unit)
@@ -45,6 +65,8 @@ def report(
         if isinstance(predictor, SelectionPredictor):
             if rate is not None or labelled is not None:
                 raise UsageError("a choice between therapies is not recalibrated", fix="Leave the option out.")
+            if view is View.patient:
+                raise UsageError("a choice between therapies has no patient's view", fix="Leave --view out.")
             step("rank the therapies")
             page = therapies_page(predictor.rank(tables), predictor, patient or "", tables)
         else:
@@ -53,7 +75,12 @@ def report(
             step("explain")
             scores = predictor.score(tables, explained=True, site=site)
             spec, about = predictor.model.spec, predictor.about
-            page = cohort_page(scores, spec, about) if patient is None else patient_page(scores, patient, spec, about)
+            if patient is None:
+                page = cohort_page(scores, spec, about)
+            elif view is View.patient:
+                page = patient_view(scores, patient, spec, {**about, "digest": predictor.digest})
+            else:
+                page = patient_page(scores, patient, spec, about)
         step("write the page")
         write_page(page, output)
     tell_site(site)
