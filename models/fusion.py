@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import combinations
+from itertools import chain, combinations
 from typing import Any, Self
 
 import numpy as np
@@ -39,6 +39,7 @@ from theracast.models.conformal import ConformalSets
 from theracast.models.crossfit import block_of, cross_fit, enough, margins_each, margins_of
 from theracast.models.experts import EXPERTS, Expert
 from theracast.models.logistic import Kinds
+from theracast.models.shares import Shares, shares_of
 
 #: Share of the patients of each class whose label set shall hold their label.
 SET_LEVEL = 0.9
@@ -117,8 +118,7 @@ class Fusion:
         tumours, studies = self._tumours(matrix), matrix.studies.to_numpy()
         fits = cross_fit(self.features, self.learner, self.options, matrix, y, tumours)
         self.experts = fits.experts
-        everyone = np.ones(len(y), dtype=bool)
-        self.combiners = self._combiners(fits.unseen, y, studies, tumours, everyone)
+        self.combiners = self._combiners(fits.unseen, y, studies, tumours, np.ones(len(y), dtype=bool))
         margins = margins_of(self.experts, matrix, tumours)
         levels = {blocks: c.margin(margins, tumours) for blocks, c in self.combiners.items()}
         self.replicas, seen = [], []
@@ -248,17 +248,31 @@ class Fusion:
         >>> bool(np.allclose(base + parts.sum(axis=1), model.fusion_.margin(matrix)))
         True
         """
-        weights, base = self._weights(matrix)
-        tumours = self._tumours(matrix)
-        parts = []
-        for b, expert in self.experts.items():
-            block = block_of(matrix, b, expert.features)
-            _, shares = expert.split(block, tumours)
-            weight = weights[b].to_numpy()
-            parts.append(pd.DataFrame(shares * weight[:, None], index=block.index, columns=block.columns))
-        shares = pd.concat(parts, axis=1)
-        mine = [c for c in matrix.values if c.split("__", 1)[0] in self.experts]
-        return base, shares.reindex(columns=mine, fill_value=0.0)  # what no training patient had counts for nothing
+        found = self.shares(matrix)
+        return found.base, pd.DataFrame(found.parts, matrix.values.index, list(found.names), copy=False)
+
+    def shares(self, matrix: FeatureMatrix, replica: int | None = None) -> Shares:
+        """Give margin and split at once, of the whole or of a replica (fitted without one study).
+
+        Parameters
+        ----------
+        matrix : FeatureMatrix
+            Patients.
+        replica : int, optional
+            Position among `replicas`.
+
+        Returns
+        -------
+        Shares
+            With a column for each feature of the blocks of the whole; what no training patient had counts for nothing.
+
+        Examples
+        --------
+        >>> hasattr(Fusion, "shares")
+        True
+        """
+        experts, combiners = (self.experts, self.combiners) if replica is None else self.replicas[replica]
+        return shares_of(experts, combiners, matrix, Kinds.of(self._tumours(matrix)), self.experts)
 
     def present(self, matrix: FeatureMatrix) -> pd.DataFrame:
         """Say of which blocks each patient has something that the model reads.
@@ -357,8 +371,8 @@ class Fusion:
         return fusion
 
     def _jackknife(self, there: Sequence[pd.DataFrame], tumours: np.ndarray | Kinds) -> np.ndarray:
-        pairs = zip(self.replicas, there, strict=True)
-        return jackknife_variance(np.array([combine(c, margins, tumours) for (_, c), margins in pairs]))
+        margins = [combine(c, m, tumours) for (_, c), m in zip(self.replicas, there, strict=True)]
+        return jackknife_variance(np.array(margins))
 
     def _tumours(self, matrix: FeatureMatrix) -> np.ndarray:
         return matrix.tumours.to_numpy() if self.tumour_aware else np.full(len(matrix.values), "", dtype=object)
@@ -366,33 +380,18 @@ class Fusion:
     def _unpack(self, state: Mapping[str, Any]) -> tuple[dict[str, Expert], dict[tuple[str, ...], Combiner]]:
         make = EXPERTS[self.learner]
         experts: dict[str, Expert] = {b: make.from_state(s, self.features[b]) for b, s in state["experts"].items()}
-        combiners = [Combiner.from_state(c) for c in state["combiners"]]
-        return experts, {c.blocks: c for c in combiners}
+        return experts, {c.blocks: c for c in map(Combiner.from_state, state["combiners"])}
 
     def _combiners(
         self, unseen: pd.DataFrame, y: np.ndarray, studies: np.ndarray, tumours: np.ndarray, rows: np.ndarray
     ) -> dict[tuple[str, ...], Combiner]:
         found = {}
-        for size in range(1, len(self.features) + 1):
-            for blocks in combinations(self.features, size):
-                margins = unseen[list(blocks)].to_numpy()
-                mine = rows & ~np.isnan(margins).any(axis=1)
-                if enough(y[mine]):
-                    found[blocks] = fit_combiner(blocks, margins[mine], y[mine], studies[mine], tumours[mine])
+        for blocks in chain.from_iterable(combinations(self.features, k + 1) for k in range(len(self.features))):
+            margins = unseen[list(blocks)].to_numpy()
+            mine = rows & ~np.isnan(margins).any(axis=1)
+            if enough(y[mine]):
+                found[blocks] = fit_combiner(blocks, margins[mine], y[mine], studies[mine], tumours[mine])
         return found
-
-    def _weights(self, matrix: FeatureMatrix) -> tuple[pd.DataFrame, np.ndarray]:
-        """Give each patient the weights of the largest set of blocks that was fitted."""
-        tumours = self._tumours(matrix)
-        known = margins_of(self.experts, matrix, tumours).notna()
-        weights = pd.DataFrame(0.0, index=known.index, columns=list(self.experts))
-        intercept = np.full(len(known), np.nan)
-        for blocks, rows in patterns(known):
-            combiner = best_combiner(self.combiners, blocks)
-            if combiner:
-                weights.loc[known.index[rows], list(combiner.blocks)] = combiner.fit.weights(tumours[rows])
-                intercept[rows] = combiner.fit.intercepts(tumours[rows])
-        return weights, intercept
 
 
 def _pack(experts: Mapping[str, Expert], combiners: Mapping[tuple[str, ...], Combiner]) -> dict[str, Any]:

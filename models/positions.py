@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -32,9 +32,40 @@ def percentile(values: np.ndarray, quantiles: Sequence[float] | np.ndarray) -> n
     >>> percentile(np.array([-1.0, 2.0, 2.5, 9.0, np.nan]), [0.0, 1.0, 2.0, 3.0, 4.0]).tolist()
     [0.0, 50.0, 62.5, 100.0, nan]
     """
-    below, up_to = (np.searchsorted(quantiles, values, side=side) for side in ("left", "right"))
+    quantiles = np.asarray(quantiles, dtype=np.float64)
+    below = np.searchsorted(quantiles, values, side="left")
+    up_to = below.copy()
+    shared = quantiles[np.minimum(below, len(quantiles) - 1)] == values
+    up_to[shared] = np.searchsorted(quantiles, values[shared], side="right")
     place = np.clip((below + up_to - 1) / 2, 0.0, len(quantiles) - 1.0) * 100 / (len(quantiles) - 1)
     return np.where(np.isnan(values), np.nan, place)
+
+
+def percentiles(values: pd.DataFrame, reference: Mapping[str, Sequence[float]]) -> pd.DataFrame:
+    """Place every feature of patients among its quantiles.
+
+    Parameters
+    ----------
+    values : DataFrame of float, shape (n_patients, n_features)
+        NaN is not known.
+    reference : mapping of str to sequence of float
+        Quantiles as in `percentile`, by feature.
+
+    Returns
+    -------
+    DataFrame of float64, shape (n_patients, n_features)
+        As `percentile`; NaN where a feature has no quantiles.
+
+    Examples
+    --------
+    >>> percentiles(pd.DataFrame({"a__x": [2.0], "a__y": [0.0]}), {"a__x": [0.0, 1.0, 2.0, 3.0, 4.0]}).iloc[0].tolist()
+    [50.0, nan]
+    """
+    out = np.full(values.shape, np.nan, order="F")
+    for k, name in enumerate(values.columns):
+        if name in reference:
+            out[:, k] = percentile(values.iloc[:, k].to_numpy(dtype=np.float64), reference[name])
+    return pd.DataFrame(out, values.index, values.columns, copy=False)
 
 
 def normal_score(percentiles: np.ndarray) -> np.ndarray:

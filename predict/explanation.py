@@ -6,11 +6,35 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
+from scipy.stats import t as student
+
+from theracast.errors import UsageError
 
 #: From here on a contribution is not printed as zero, in probability (0.1 of a percentage point, rounded).
 PRINTED = 0.0005
 #: What `Explanation.patient` says of the direction of a contribution.
 AS_EXPECTED, AGAINST = "as expected", "against expectation"
+
+
+def block_of(feature: str) -> str:
+    """Return the block of a feature.
+
+    Parameters
+    ----------
+    feature : str
+        ``<block>__<name>``.
+
+    Returns
+    -------
+    str
+        Its block.
+
+    Examples
+    --------
+    >>> block_of("clinical__age")
+    'clinical'
+    """
+    return feature.split("__", 1)[0]
 
 
 @dataclass(frozen=True)
@@ -49,6 +73,8 @@ class Explanation:
         Standard error of each contribution over training without one study at a time, in probability; when asked for.
     block_spread : DataFrame of float, shape (n_patients, n_blocks), or None
         The same of each block's sum.
+    replicas : Series of int, shape (n_patients,), or None
+        How many of the trainings without one study could tell of the patient; below two there is no spread.
 
     Examples
     --------
@@ -77,6 +103,7 @@ class Explanation:
     pathways: dict[str, str] = field(default_factory=dict)
     spread: pd.DataFrame | None = None
     block_spread: pd.DataFrame | None = None
+    replicas: pd.Series | None = None
 
     def by_block(self) -> pd.DataFrame:
         """Sum the points of each block.
@@ -95,8 +122,68 @@ class Explanation:
         >>> explain(model, model.matrix(load_cohort("riaz2017_mel"))).by_block().columns.tolist()
         ['pathology', 'mutations', 'signatures', 'clinical']
         """
-        blocks = [c.split("__", 1)[0] for c in self.points.columns]
-        return self.points.T.groupby(blocks, sort=False).sum(min_count=1).T
+        return self._summed([block_of(c) for c in self.points.columns])
+
+    def by_pathway(self) -> pd.DataFrame:
+        """Sum the points of each pathway; features that tell of none stand together under the name of their block.
+
+        Returns
+        -------
+        DataFrame of float, shape (n_patients, n_groups)
+            Also sums to prediction minus reference.
+
+        Examples
+        --------
+        >>> from theracast.features.datasets import load_cohort
+        >>> from theracast.models.base import ResponseModel
+        >>> from theracast.predict.explain import explain
+        >>> model = ResponseModel("melanoma_ici").fit(load_cohort("liu2019_mel"))
+        >>> "clinical" in explain(model, model.matrix(load_cohort("riaz2017_mel"))).by_pathway()
+        True
+        """
+        return self._summed([self.pathways.get(c) or block_of(c) for c in self.points.columns])
+
+    def firm(self, level: float = 0.8) -> pd.DataFrame:
+        """Say which contributions are clear of their spread: whatever study is left out, they have their sign.
+
+        Parameters
+        ----------
+        level : float, default 0.8
+            In (0, 1): a contribution is clear where it is larger than its spread times the two-sided quantile of
+            Student's t at this level, with one degree of freedom less than there are `replicas`. By default the
+            level of the predictions' intervals.
+
+        Returns
+        -------
+        DataFrame of bool, shape (n_patients, n_features)
+            False where there is no spread, and where a feature has no say.
+
+        Raises
+        ------
+        UsageError
+            When the explanation was made without spread.
+
+        Examples
+        --------
+        >>> from theracast.features.datasets import load_cohort
+        >>> from theracast.models.base import ResponseModel
+        >>> from theracast.predict.explain import explain
+        >>> model = ResponseModel("melanoma_ici").fit(load_cohort("liu2019_mel"))
+        >>> e = explain(model, model.matrix(load_cohort("riaz2017_mel")), spread=True)
+        >>> 0 < int(e.firm().sum(axis=None)) < e.points.size
+        True
+        """
+        if self.spread is None or self.replicas is None:
+            raise UsageError("the explanation was made without spread", fix="Call explain(..., spread=True).")
+        reach = student.ppf(0.5 + level / 2, np.maximum(self.replicas.to_numpy() - 1, 1))
+        return self.points.abs() > self.spread.mul(reach, axis=0)
+
+    def _summed(self, groups: list[str]) -> pd.DataFrame:
+        names, owner = list(dict.fromkeys(groups)), np.array(groups)
+        points = self.points.to_numpy()
+        # row by row in memory, or numpy adds one patient in another order than fifty, and the last bit differs
+        sums = [np.ascontiguousarray(points[:, owner == name]).sum(axis=1) for name in names]
+        return pd.DataFrame(dict(zip(names, sums, strict=True)), index=self.points.index)
 
     def patient(self, patient_id: str) -> pd.DataFrame:
         """List what counted for one patient, the weightiest first.

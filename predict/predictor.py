@@ -185,7 +185,9 @@ class Predictor:
             lines[[*COLUMNS, *coverage]],
             refused_rows(roster),
             len(roster),
-            explain(self.model, matrix, site, spread=spread) if explained else None,
+            explain(self.model, matrix, site, spread=spread, predicted=table.probability.to_numpy())
+            if explained
+            else None,
             tuple(kept.index.tolist()),
             self.model.fusion_.prior,
             site,

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -53,9 +55,11 @@ def test_an_unknown_value_has_no_points_in_the_logistic_model(models):
 @learners
 def test_e01_withheld_where_it_does_not_add_up(models, learner, monkeypatch):
     model, cohort = models[learner], load_cohort("hugo2016_mel")
-    inner = model.fusion_.margin
+    inner = model.fusion_.shares
     broken = np.arange(len(cohort)) % 2 == 0
-    monkeypatch.setattr(model.fusion_, "margin", lambda m: inner(m) + 0.01 * broken)
+    monkeypatch.setattr(
+        model.fusion_, "shares", lambda m: (s := inner(m)) and replace(s, margin=s.margin + 0.01 * broken)
+    )
     e = explained(model, cohort)
     assert e.points[broken].isna().all(axis=None)
     assert e.by_block()[broken].isna().all(axis=None)
