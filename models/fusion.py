@@ -25,6 +25,7 @@ from theracast.checks import listed
 from theracast.errors import DataError, ModelError
 from theracast.features.matrix import FeatureMatrix
 from theracast.features.spec import Feature
+from theracast.models.block_margins import BlockMargins
 from theracast.models.combiner import (
     Combiner,
     balanced_weights,
@@ -75,6 +76,7 @@ class Fusion:
     ) -> None:
         self.features = {b: tuple(f) for b, f in features.items()}
         self.learner, self.options, self.tumour_aware = learner, dict(options or {}), tumour_aware
+        self.block_margins: BlockMargins | None = None  # models of earlier versions do not know it
 
     def fit(self, matrix: FeatureMatrix, y: np.ndarray) -> Self:
         """Fit experts, combiners and the replicas without each study.
@@ -117,7 +119,7 @@ class Fusion:
     def _fit(self, matrix: FeatureMatrix, y: np.ndarray) -> None:
         tumours, studies = self._tumours(matrix), matrix.studies.to_numpy()
         fits = cross_fit(self.features, self.learner, self.options, matrix, y, tumours)
-        self.experts = fits.experts
+        self.experts, self.block_margins = fits.experts, BlockMargins.of(fits.unseen, balanced_weights(studies))
         self.combiners = self._combiners(fits.unseen, y, studies, tumours, np.ones(len(y), dtype=bool))
         margins = margins_of(self.experts, matrix, tumours)
         levels = {blocks: c.margin(margins, tumours) for blocks, c in self.combiners.items()}

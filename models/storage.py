@@ -17,6 +17,7 @@ import theracast
 from theracast.errors import ModelError
 from theracast.features.assembler import FeatureAssembler
 from theracast.models.base import ResponseModel
+from theracast.models.block_margins import BlockMargins
 from theracast.models.fusion import Fusion
 from theracast.models.golden import NOTE, golden_of, replay
 from theracast.models.schema import schema_of
@@ -70,6 +71,7 @@ def save_model(model: ResponseModel, folder: str | Path, about: dict[str, Any] |
         "params": {k: list(v) if isinstance(v, tuple) else v for k, v in model.get_params(deep=False).items()},
         "blocks": model.assembler_.state(),
         "fusion": model.fusion_.state(),
+        "margins": model.fusion_.block_margins.state() if model.fusion_.block_margins else None,
         "reference": model.reference_,
         "studies": list(model.studies_),
         "tumours": list(model.tumours_),
@@ -337,6 +339,9 @@ def _response_model(state: dict[str, Any]) -> ResponseModel:
     model = ResponseModel(**params)
     model.assembler_ = FeatureAssembler.from_state(state["blocks"])
     model.fusion_ = Fusion.from_state(state["fusion"], {b.spec.name: b.outputs() for b in model.assembler_.blocks_})
+    # models of earlier versions have none
+    kept = state.get("margins")
+    model.fusion_.block_margins = BlockMargins.from_state(kept) if kept is not None else None
     model.reference_, model.studies_ = state["reference"], tuple(state["studies"])
     model.tumours_ = tuple(state["tumours"])
     model.classes_ = np.array([0, 1])
