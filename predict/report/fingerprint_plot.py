@@ -20,7 +20,7 @@ from matplotlib.patches import Patch, Rectangle
 from theracast.errors import UsageError
 from theracast.models.fingerprint import NO_REFERENCE, NOT_MEASURED, OUTER, Fingerprint, by_block
 from theracast.models.positions import normal_score
-from theracast.predict.report.plots import INK, STYLE
+from theracast.predict.report.plots import INK, STYLE, TIP
 from theracast.predict.report.printed import PALETTE, readable, value_in
 
 #: A block with more known features than this is drawn as a density.
@@ -271,7 +271,11 @@ def _draw_features(
         height = np.histogram(scores, edges)[0] / len(scores) / np.diff(edges)
         scale = 2 * half / max(height.max(), 0.42)
         colours = [_DOWN if abs(m) > 1.645 else _UP for m in (edges[1:] + edges[:-1]) / 2]
-        ax.bar(edges[:-1], -height * scale, np.diff(edges), y + half, align="edge", color=colours, alpha=0.85, lw=0)
+        drawn = ax.bar(
+            edges[:-1], -height * scale, np.diff(edges), y + half, align="edge", color=colours, alpha=0.85, lw=0
+        )
+        for part, share in zip(drawn, height * np.diff(edges), strict=True):
+            part.set_gid(f"{TIP}{share * len(scores):.0f} of {len(scores)} features")
         x = np.linspace(-2.7, 2.7, 109)
         curve = y + half - np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi) * scale
         ax.plot(x, curve, color=INK, lw=1.1, ls=(0, (3, 2)))
@@ -288,9 +292,17 @@ def _draw_features(
         marker = {-1: "<", 0: "o", 1: ">"}[int(side)]
         # blue is dim on a dark page's band: the rim is in the page's own ink
         rim, wide_rim = (_DOWN if side else INK, 1.2) if indirect else (INK, 0.6)
-        ax.plot(x, y + up, marker, ms=size + 0.8 * abs(side), mfc="none" if indirect else colour, mec=rim, mew=wide_rim)
+        face = "none" if indirect else colour
+        said = TIP + _told(fingerprint, patient_id, name, bool(indirect))
+        ax.plot(x, y + up, marker, ms=size + 0.8 * abs(side), mfc=face, mec=rim, mew=wide_rim, gid=said)
     hollow = fingerprint.indirect.loc[patient_id, places.index].any()
     return {"dot"} | ({"hollow"} if hollow else set()) | ({"beyond"} if (sides != 0).any() else set())
+
+
+def _told(fingerprint: Fingerprint, patient_id: str, name: str, indirect: bool) -> str:
+    place = float(fingerprint.percentiles.loc[patient_id, name])
+    value = value_in(fingerprint.units.get(name, ""), float(fingerprint.values.loc[patient_id, name]))
+    return f"{readable(name)}: {value}, percentile {place:.0f}{', stand-in or limit' if indirect else ''}"
 
 
 def _key(ax: Any, marks: set[str], phone: bool) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from functools import cache
+from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -41,13 +43,15 @@ def text_of(name: str) -> str:
     return files("theracast.predict.report").joinpath(name).read_text("utf-8")
 
 
-def render(template: str, **values: Any) -> str:
+def render(template: str, scripts: tuple[str, ...] = (), **values: Any) -> str:
     """Fill a template in; every text is escaped, and a value that is not given is an error.
 
     Parameters
     ----------
     template : str
         File in this folder.
+    scripts : tuple of str, default ()
+        Files in this folder; the page runs these, known by their digests, and no others.
     **values
         What it names.
 
@@ -62,7 +66,18 @@ def render(template: str, **values: Any) -> str:
     True
     """
     style = Markup(text_of("style.css"))  # noqa: S704 - our own file
-    return _environment().get_template(template).render(style=style, **values)
+    texts = [text_of(name) for name in scripts]
+    digests = [base64.b64encode(sha256(text.encode()).digest()).decode() for text in texts]
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            style=style,
+            scripts=[Markup(text) for text in texts],  # noqa: S704 - our own files
+            policy=" ".join(f"'sha256-{d}'" for d in digests) or "'none'",
+            **values,
+        )
+    )
 
 
 def inline(figure: Any, label: str) -> Markup:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from typing import Any
 
 import pandas as pd
-from markupsafe import Markup
 
 from theracast.errors import ModelError
 from theracast.features.cohort import Cohort
@@ -16,7 +13,7 @@ from theracast.models.selection import SelectionModel
 from theracast.models.selection_view import study_drivers, study_fingerprint
 from theracast.models.selector import AS_TREATED
 from theracast.predict.report.fingerprint_plot import fingerprint_figure, fingerprint_words
-from theracast.predict.report.frame import inline, render, text_of
+from theracast.predict.report.frame import inline, render
 from theracast.predict.tables import evidence_rows
 from theracast.predict.therapies import Rankings, SelectionPredictor
 
@@ -65,10 +62,10 @@ def therapies_page(
     if patient_id and patient_id not in known:
         raise ModelError("no such patient among the rows read", fix="Check the id.")
     shown = [patient_id] if patient_id else list(dict.fromkeys(rankings.table["patient_id"]))
-    script = text_of("table.js")
     spec = predictor.model.selection
     return render(
         "therapies.html.jinja",
+        ("hover.js",) if patient_id else ("table.js",),
         spec=spec,
         about=predictor.about,
         experiment=predictor.about.get("experiment") or {},
@@ -86,8 +83,6 @@ def therapies_page(
         account=rankings.account(),
         meanings={s: m for s, m in MEANINGS.items() if s in set(rankings.table["state"])},
         evidence=evidence_rows(predictor.model).to_dict("records"),
-        script=Markup(script),  # noqa: S704 - our own file
-        script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
 
 

@@ -3,10 +3,12 @@
 import re
 
 import numpy as np
+import pytest
 from reports import ABOUT, HOSTILE, SPEC, changed, renamed, visit
 
 from theracast.predict.report.frame import write_page
 from theracast.predict.report.page import cohort_page, patient_page
+from theracast.predict.report.printed import signed
 
 
 def test_patient_page_in_a_browser(browser, scores, tmp_path):
@@ -52,4 +54,54 @@ def test_cohort_table_sorts_and_filters(browser, scores, tmp_path):
     page.click("text=Pt10 >> nth=0")
     assert page.evaluate("document.activeElement.parentElement.open")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert not trouble
+
+
+def told(page):
+    return page.locator(".tip").inner_text()
+
+
+@pytest.mark.parametrize("figure", ["contributions", "fingerprint"])
+def test_a_mark_tells_its_value_to_pointer_and_keyboard(browser, scores, tmp_path, figure):
+    path = write_page(patient_page(scores, "Pt10", SPEC, ABOUT), tmp_path / "p.html")
+    page, trouble = visit(browser, path, viewport={"width": 1280, "height": 800})
+    marks = page.locator(f".{figure} .marks [data-tip]:visible")
+    assert marks.count() > 3
+    said = marks.evaluate_all("marks => marks.map(m => m.dataset.tip)")
+    marks.nth(2).hover()
+    assert told(page) == said[2]
+    page.mouse.move(1, 1)
+    assert told(page) == ""
+    page.keyboard.press("Tab")  # a focus that a keyboard gave
+    page.locator(f".{figure} .marks:visible").focus()
+    assert told(page) == said[0]
+    page.keyboard.press("ArrowRight")
+    assert told(page) == said[1]
+    box, mark = page.locator(".tip").bounding_box(), marks.nth(1).bounding_box()
+    assert box["y"] + box["height"] <= mark["y"] or mark["y"] + mark["height"] <= box["y"], "beside the mark, not on it"
+    page.keyboard.press("ArrowDown")
+    assert told(page) not in ("", said[1])
+    page.keyboard.press("Escape")
+    assert told(page) == ""
+    page.keyboard.press("ArrowLeft")
+    assert told(page)
+    page.evaluate("document.activeElement.blur()")
+    assert told(page) == ""
+    assert not trouble
+
+
+def test_the_strip_tells_patient_block_and_points(browser, scores, tmp_path):
+    first = scores.explanation.probability.idxmin()
+    bad = renamed(scores, first, HOSTILE)
+    page, trouble = visit(browser, write_page(cohort_page(bad, SPEC, ABOUT), tmp_path / "c.html"))
+    page.keyboard.press("Tab")
+    page.locator(".marks:has(.strip)").focus()
+    blocks = scores.explanation.by_block()
+    points = signed(100 * blocks.iloc[:, 0][first])
+    assert told(page) == f"{HOSTILE[:24]}…: {blocks.columns[0]} {points}"
+    page.keyboard.press("ArrowDown")
+    assert f"…: {blocks.columns[1]} " in told(page)
+    page.keyboard.press("ArrowRight")
+    second = scores.explanation.probability.sort_values(kind="stable").index[1]
+    assert told(page).startswith(f"{second}: {blocks.columns[1]} ")
     assert not trouble
