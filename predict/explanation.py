@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from scipy.stats import t as student
 
 from theracast.errors import UsageError
+
+if TYPE_CHECKING:
+    from theracast.predict.explanation_plots import ExplanationPlots
 
 #: From here on a contribution is not printed as zero, in probability (0.1 of a percentage point, rounded).
 PRINTED = 0.0005
@@ -104,6 +108,29 @@ class Explanation:
     spread: pd.DataFrame | None = None
     block_spread: pd.DataFrame | None = None
     replicas: pd.Series | None = None
+
+    @property
+    def plot(self) -> ExplanationPlots:
+        """The pictures of the explanation.
+
+        Returns
+        -------
+        ExplanationPlots
+            Each picture is a method that gives a matplotlib Figure.
+
+        Examples
+        --------
+        >>> from theracast.features.datasets import load_cohort
+        >>> from theracast.models.base import ResponseModel
+        >>> from theracast.predict.explain import explain
+        >>> model = ResponseModel("melanoma_ici").fit(load_cohort("liu2019_mel"))
+        >>> e = explain(model, model.matrix(load_cohort("riaz2017_mel")))
+        >>> [name for name in dir(e.plot) if name[0] != "_"]
+        ['beeswarm', 'dependence', 'explanation', 'fingerprint', 'importance', 'waterfall']
+        """
+        from theracast.predict.explanation_plots import ExplanationPlots
+
+        return ExplanationPlots(self)
 
     def by_block(self) -> pd.DataFrame:
         """Sum the points of each block.

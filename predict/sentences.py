@@ -7,13 +7,14 @@ learned from other patients.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from theracast.errors import UsageError
 from theracast.predict.explanation import AGAINST, PRINTED, Explanation
 from theracast.predict.report.printed import Printed, measured, readable, signed, stand_in
 
-#: A contribution is clear of the noise of training when it is more than this many of its standard errors away from 0.
+#: A contribution is clear of the noise of training where it is firm (`Explanation.firm`); where it is not told how many
+#: trainings its spread is of, when it is more than this many of its standard errors away from 0.
 CLEAR = 1.96
 #: Contributions that have a sentence of their own, on either side.
 TOP = 5
@@ -96,6 +97,7 @@ def sentences(explanation: Explanation, patient_id: str, top: int = TOP) -> list
     printed = Printed.of(explanation, patient_id)
     if printed is None:
         return [_withheld(float(explanation.probability[patient_id]))]
+    explanation = _alone(explanation, patient_id)
     exact = explanation.points.loc[patient_id]
     counted = exact.index[explanation.values.loc[patient_id].notna() | (exact != 0) | (printed.features != 0)]
     order = exact[counted].abs().sort_values(ascending=False, kind="stable").index
@@ -112,6 +114,21 @@ def sentences(explanation: Explanation, patient_id: str, top: int = TOP) -> list
         together = f"{len(rest)} other values together" if len(rest) > 1 else "1 other value"
         middle.append(Sentence(f"{together}: {_points(points)}", points, "rest"))
     return [_reference(explanation, printed), *middle, _prediction(printed)]
+
+
+def _alone(explanation: Explanation, patient_id: str) -> Explanation:
+    """Keep one patient, so that what is asked of all is asked of one."""
+    one = [patient_id]
+    spread, replicas = explanation.spread, explanation.replicas
+    return replace(
+        explanation,
+        points=explanation.points.loc[one],
+        values=explanation.values.loc[one],
+        proxy=explanation.proxy.loc[one],
+        percentile=explanation.percentile.loc[one],
+        spread=None if spread is None else spread.loc[one],
+        replicas=None if replicas is None else replicas.loc[one],
+    )
 
 
 def _reference(explanation: Explanation, printed: Printed) -> Sentence:
@@ -175,8 +192,11 @@ def _noise(explanation: Explanation, patient_id: str, feature: str) -> str:
     error = math.nan if spread is None or feature not in spread else float(spread.at[patient_id, feature])
     if math.isnan(error):
         return "spread over training not known"
-    weight = abs(float(explanation.points.at[patient_id, feature]))
-    return "" if weight > CLEAR * error else "within the noise of training"
+    if explanation.replicas is not None:
+        clear = bool(explanation.firm().at[patient_id, feature])
+    else:
+        clear = abs(float(explanation.points.at[patient_id, feature])) > CLEAR * error
+    return "" if clear else "within the noise of training"
 
 
 def _place(percentile: float) -> str:

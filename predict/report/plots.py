@@ -21,8 +21,8 @@ from matplotlib.lines import Line2D
 
 from theracast.models.estimates import Estimate
 from theracast.models.validate import FEW, MODEL, Validation
-from theracast.predict.explanation import Explanation
-from theracast.predict.report.printed import PALETTE, Printed, colours, number, readable, signed, stand_in, value_in
+from theracast.predict.explanation import AGAINST, Explanation
+from theracast.predict.report.printed import PALETTE, Printed, colours, measured, readable, signed, stand_in
 
 #: Legible on white (4.5:1) and on near-black (4.2:1).
 INK = "#767676"
@@ -266,20 +266,27 @@ def _bars(explanation: Explanation, patient_id: str, top: int) -> list[tuple[str
     order = known.abs().sort_values(ascending=False, kind="stable").index
     shown = [f for f in order[:top] if abs(points[f]) > 1e-9]
     rest = [f for f in order if f not in shown]
+    rows = explanation.patient(patient_id)
+    contrary = set((rows.block + "__" + rows.feature)[rows.expectation == AGAINST])
     bars = []
     for f in shown:
-        unit = explanation.units.get(f, "")
-        small = value_in(unit, explanation.values.loc[patient_id, f])
-        if not np.isnan(explanation.median.get(f, np.nan)):
-            median = explanation.median[f]
-            small += f", median {value_in(unit, median) if unit == '0/1' else number(median)}"
-        if explanation.proxy.loc[patient_id, f]:
-            small += f", {stand_in(f)}"
+        small = ", ".join(_small(explanation, patient_id, f) + ([AGAINST] if f in contrary else []))
         bars.append((readable(f), small, colour[f.split("__")[0]], float(printed.features[f])))
     if rest:
         plural = "s" if len(rest) > 1 else ""
         bars.append((f"other {len(rest)} feature{plural}", "", INK, round(float(printed.features[rest].sum()), 1)))
     return bars
+
+
+def _small(explanation: Explanation, patient_id: str, feature: str) -> list[str]:
+    """Say the value, the median and what stood in; of what is not known, that it is no evidence."""
+    value, median = float(explanation.values.loc[patient_id, feature]), float(explanation.median.get(feature, np.nan))
+    if np.isnan(value):
+        return ["not known: no evidence"]
+    unit, about = explanation.units.get(feature, ""), explanation.about.get(feature, "")
+    parts = [measured(unit, value, about)]
+    parts += [] if np.isnan(median) else [f"median {measured(unit, median, about).removesuffix(f' {unit}')}"]
+    return parts + ([stand_in(feature)] if explanation.proxy.loc[patient_id, feature] else [])
 
 
 def _draw_contributions(ax: Any, explanation: Explanation, patient_id: str, bars: list, title_x: float = -0.78) -> None:

@@ -148,6 +148,13 @@ def test_what_is_within_the_noise_of_training_is_unclear(spread, kind, words):
     assert words in said.text
 
 
+@pytest.mark.parametrize(("replicas", "kind"), [(2, "unclear"), (6, "for")])
+def test_with_replicas_it_is_unclear_what_is_not_firm(replicas, kind):
+    e = one_explained(0.3, [0.05], spread=[0.02], replicas=pd.Series({"p": replicas}))
+    assert text(sentences(e, "p"), "nlr").kind == kind
+    assert bool(e.firm().loc["p", "clinical__nlr"]) == (kind == "for")
+
+
 def test_a_withheld_explanation_is_one_honest_sentence():
     (said,) = sentences(one_explained(0.3, [NAN, 0.1], probability=pd.Series({"p": 0.341})), "p")
     assert said.text.startswith("Prediction: 34.1% probability of response; its explanation is withheld")
