@@ -14,6 +14,7 @@ from theracast.errors import TheracastError
 from theracast.predict.cli_datasets import app as datasets
 from theracast.predict.cli_features import blocks, build, check
 from theracast.predict.cli_models import app as models
+from theracast.predict.cli_packet import packet
 from theracast.predict.cli_rank import rank
 from theracast.predict.cli_report import report
 from theracast.predict.cli_score import Tracking, score
@@ -124,6 +125,7 @@ app.command()(score)
 
 
 app.command()(report)
+app.command()(packet)
 
 
 def _train_selection(wanted: SelectionExperiment, where: Path, promote: bool, tracking: str | None) -> None:
