@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 PRINTED = 0.0005
 #: What `Explanation.patient` says of the direction of a contribution.
 AS_EXPECTED, AGAINST = "as expected", "against expectation"
+EXPECTATION = {1: AS_EXPECTED, -1: AGAINST, 0: ""}
 
 
 def block_of(feature: str) -> str:
@@ -79,6 +81,8 @@ class Explanation:
         The same of each block's sum.
     replicas : Series of int, shape (n_patients,), or None
         How many of the trainings without one study could tell of the patient; below two there is no spread.
+    reference_of : str
+        Whose prediction the reference is, where it is another than that.
 
     Examples
     --------
@@ -108,6 +112,7 @@ class Explanation:
     spread: pd.DataFrame | None = None
     block_spread: pd.DataFrame | None = None
     replicas: pd.Series | None = None
+    reference_of: str = ""
 
     @property
     def plot(self) -> ExplanationPlots:
@@ -131,6 +136,58 @@ class Explanation:
         from theracast.predict.explanation_plots import ExplanationPlots
 
         return ExplanationPlots(self)
+
+    def to_shap(self) -> Any:
+        """Turn the explanation into one of shap's; see `theracast.predict.shap_bridge.to_shap`.
+
+        Returns
+        -------
+        shap.Explanation
+            In probability, of the patients whose explanation is not withheld.
+
+        Examples
+        --------
+        >>> import pytest
+        >>> _ = pytest.importorskip("shap")
+        >>> from theracast.features.datasets import load_cohort
+        >>> from theracast.models.base import ResponseModel
+        >>> from theracast.predict.explain import explain
+        >>> model = ResponseModel("melanoma_ici").fit(load_cohort("liu2019_mel"))
+        >>> explain(model, model.matrix(load_cohort("riaz2017_mel"))).to_shap().shape
+        (51, 30)
+        """
+        from theracast.predict.shap_bridge import to_shap
+
+        return to_shap(self)
+
+    @classmethod
+    def from_shap(cls, given: Any, link: str, **told: Any) -> Explanation:
+        """Read an explanation of shap's, of any model; see `theracast.predict.shap_bridge.from_shap`.
+
+        Parameters
+        ----------
+        given : shap.Explanation
+            Of one output.
+        link : {"identity", "logit"}
+            Whether it explains a probability, or log-odds.
+        **told
+            As there: ``patient_ids``, ``training``, ``studies``, ``block``, ``units``, ``about``, ``cohort``.
+
+        Returns
+        -------
+        Explanation
+            With every picture and sentence of ours.
+
+        Examples
+        --------
+        >>> from types import SimpleNamespace
+        >>> given = SimpleNamespace(values=[[0.1]], base_values=0.3, data=[[9.0]], feature_names=["tmb"])
+        >>> float(Explanation.from_shap(given, "identity").probability.iloc[0])
+        0.4
+        """
+        from theracast.predict.shap_bridge import from_shap
+
+        return from_shap(given, link, **told)
 
     def by_block(self) -> pd.DataFrame:
         """Sum the points of each block.
@@ -205,6 +262,38 @@ class Explanation:
         reach = student.ppf(0.5 + level / 2, np.maximum(self.replicas.to_numpy() - 1, 1))
         return self.points.abs() > self.spread.mul(reach, axis=0)
 
+    def expectation(self) -> pd.DataFrame:
+        """Say which contributions have the direction that is expected, as `patient` does, for all patients.
+
+        Returns
+        -------
+        DataFrame of str, shape (n_patients, n_features)
+            "as expected", "against expectation" or empty.
+
+        Examples
+        --------
+        >>> from theracast.features.datasets import load_cohort
+        >>> from theracast.models.base import ResponseModel
+        >>> from theracast.predict.explain import explain
+        >>> model = ResponseModel("melanoma_ici").fit(load_cohort("liu2019_mel"))
+        >>> said = explain(model, model.matrix(load_cohort("riaz2017_mel"))).expectation()
+        >>> "as expected" in set(said["mutations__tmb"])
+        True
+        """
+        said = np.array([EXPECTATION[k] for k in (0, 1, -1)], dtype=object)[self._agreement(self.points.index)]
+        return pd.DataFrame(said, self.points.index, self.points.columns)
+
+    def _agreement(self, patients: Sequence[str] | pd.Index) -> np.ndarray:
+        """Say 1 where a contribution has the expected direction, -1 where it has the other, 0 where none is expected.
+
+        The side of the median on which the value stands, times its direction, is the sign that is expected.
+        """
+        names = self.points.columns
+        points, values = (f.loc[patients, names].to_numpy(dtype=float) for f in (self.points, self.values))
+        expected = np.sign(values - self.median.reindex(names).to_numpy(dtype=float))
+        expected *= [self.directions.get(name, 0) for name in names]
+        return np.nan_to_num(expected * np.where(np.abs(points) >= PRINTED, np.sign(points), 0.0)).astype(int)
+
     def _summed(self, groups: list[str]) -> pd.DataFrame:
         names, owner = list(dict.fromkeys(groups)), np.array(groups)
         points = self.points.to_numpy()
@@ -254,8 +343,6 @@ class Explanation:
                 "spread": np.nan if self.spread is None else self.spread.loc[patient_id].to_numpy(),
             }
         )
-        side = np.sign(rows["value"] - rows["median"]) * names.map(lambda name: self.directions.get(name, 0))
-        agrees = side * np.sign(rows.points.where(rows.points.abs() >= PRINTED, 0.0))
-        rows["expectation"] = agrees.map({1.0: AS_EXPECTED, -1.0: AGAINST}).fillna("")
+        rows["expectation"] = [EXPECTATION[k] for k in self._agreement([patient_id])[0]]
         known = rows[rows.value.notna()]
-        return known.sort_values("points", key=lambda p: -p.abs(), ignore_index=True)
+        return known.sort_values("points", key=lambda p: -p.abs(), kind="stable", ignore_index=True)

@@ -132,10 +132,11 @@ def _alone(explanation: Explanation, patient_id: str) -> Explanation:
 
 
 def _reference(explanation: Explanation, printed: Printed) -> Sentence:
-    text = (
-        f"Reference: the average patient of {explanation.cohort or 'the training studies'} with the same kinds of data "
-        f"known and the same tumour type has a {printed.reference:.1f}% probability of response."
+    whose = explanation.reference_of or (
+        f"the average patient of {explanation.cohort or 'the training studies'} with the same kinds of data known and "
+        "the same tumour type"
     )
+    text = f"Reference: {whose} has a {printed.reference:.1f}% probability of response."
     return Sentence(text, printed.reference, "reference")
 
 
