@@ -108,7 +108,7 @@ def score_dataset(
         Rows that are scored, held in memory and kept on disk at a time: what is lost at most when a job is killed. By
         default as `theracast.predict.stream_size.rows_at_once` has it.
     explain : {"none", "top5", "all"}, default "none"
-        Features in column ``explanation``: JSON pairs of a feature and its points, the weightiest first.
+        Features in column ``explanation``: the JSON of `theracast.predict.told.told`, the weightiest first.
     explain_seconds : float, optional
         Time for the explanations of one chunk, in seconds; the patients left are scored, and "not computed" is said.
     workers : int, default 1

@@ -19,10 +19,11 @@ from theracast.predict.explain import explain
 from theracast.predict.predictor import Predictor
 from theracast.predict.rows import Place
 from theracast.predict.stream_repeats import Repeats
+from theracast.predict.told import told
 from theracast.provenance import Source
 
-#: What stands where an explanation is asked for and there is none.
-NOT_COMPUTED, WITHHELD = "not computed", "withheld: it does not add up"
+#: What stands where an explanation is asked for and there was no time for it.
+NOT_COMPUTED = "not computed"
 #: Patients that are explained at a time: between two times the budget is looked at.
 _AT_ONCE = 500
 
@@ -83,7 +84,8 @@ def score_chunk(
     facts : dict
         ``rows``, ``scored``, ``abstained``, ``rejected``, and how many for each ``reasons`` and ``codes``.
     scores : Table
-        `theracast.predict.records.COLUMNS` and coverage; with explanations a column ``explanation``.
+        `theracast.predict.records.COLUMNS` and coverage; with explanations a column ``explanation``, the JSON of what
+        `theracast.predict.told.told` tells.
     rejects : Table
         ``row`` (from 1), ``patient_id``, ``code``, ``reason``.
 
@@ -114,8 +116,8 @@ def score_chunk(
     scores = predictor.score(cohort, strict=settings.strict, site=settings.site, place=place)
     table = scores.table
     if settings.explain != "none":
-        told = _explanations(predictor, cohort, table, settings)
-        table = table.assign(explanation=[told.get(i, "") for i in table.patient_id])
+        said = _explanations(predictor, cohort, table, settings)
+        table = table.assign(explanation=[said.get(i, "") for i in table.patient_id])
     rejects = pd.concat([scores.rejects, lost]) if len(lost) else scores.rejects
     fates = scores.account()
     facts = {
@@ -144,24 +146,19 @@ def _explanations(predictor: Predictor, cohort: Cohort, table: pd.DataFrame, set
     ends = time.monotonic() + settings.explain_seconds
     most = 5 if settings.explain == "top5" else None
     patients = list(dict.fromkeys(table.patient_id))
-    told = dict.fromkeys(patients, NOT_COMPUTED)
+    said = dict.fromkeys(patients, NOT_COMPUTED)
     if not patients or time.monotonic() >= ends:
-        return told
+        return said
+    predicted = table.drop_duplicates("patient_id").probability.to_numpy()
     matrix = predictor.model.matrix(cohort.subset(patients), checked=True)
     for first in range(0, len(patients), _AT_ONCE):
         if time.monotonic() >= ends:
             break
-        found = explain(predictor.model, matrix.subset(np.arange(first, min(first + _AT_ONCE, len(patients)))),
-                        settings.site)  # fmt: skip
-        names = found.points.columns.to_numpy()
-        known = found.values.notna().to_numpy()
-        for i, points, there in zip(found.points.index, found.points.to_numpy(), known, strict=True):
-            if np.isnan(points).any():
-                told[i] = WITHHELD
-                continue
-            order = [k for k in np.argsort(-np.abs(points), kind="stable") if there[k]][:most]
-            told[i] = json.dumps([[names[k], round(float(points[k]), 6)] for k in order])
-    return told
+        rows = np.arange(first, min(first + _AT_ONCE, len(patients)))
+        found = explain(predictor.model, matrix.subset(rows), settings.site, predicted=predicted[rows])
+        for patient, content in told(found, most):
+            said[patient] = json.dumps(content, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return said
 
 
 def _arrow(table: pd.DataFrame) -> pa.Table:

@@ -11,13 +11,12 @@ import pandas as pd
 
 from theracast.errors import ModelError
 from theracast.models.recalibration import AS_TRAINED
-from theracast.predict.explain import TOLERANCE
-from theracast.predict.explanation import Explanation
 from theracast.predict.predictor import Predictor
 from theracast.predict.serve.asked import Asked
 from theracast.predict.serve.held import Current
 from theracast.predict.serve.refusals import ServiceError, hiding
 from theracast.predict.therapies import Rankings, SelectionPredictor
+from theracast.predict.told import told
 
 #: Takes the texts of a request out of a message.
 Hide = Callable[[str], str]
@@ -64,10 +63,9 @@ def predicted(current: Current, asked: Asked, explained: bool = False) -> dict[s
     scores = predictor.score(asked.cohort(), explained=explained, strict=asked.strict, site=AS_TRAINED)
     lines = lines_of(scores.aligned(), scores.rejects, asked.wide.index, lambda _: hiding(asked.secrets()))
     if scores.explanation is not None:
-        known = set(scores.explanation.points.index)
+        known = dict(told(scores.explanation))
         for line in lines:
-            mine = line["decision"] != "rejected" and line["patient_id"] in known
-            line["explanation"] = _explained(scores.explanation, line["patient_id"]) if mine else None
+            line["explanation"] = known.get(line["patient_id"]) if line["decision"] != "rejected" else None
     return {
         "model": current.named(),
         "account": scores.account(),
@@ -241,16 +239,3 @@ def _choice(predictor: SelectionPredictor, asked: Asked) -> Rankings:
     return predictor.rank(
         asked.cohort(), tried=asked.tried, utility=asked.utility, therapies=asked.therapies, strict=asked.strict
     )
-
-
-def _explained(explanation: Explanation, patient_id: str) -> dict[str, Any]:
-    points = explanation.points.loc[patient_id]
-    withheld = bool(points.isna().any())
-    return {
-        "reference": plain(explanation.reference[patient_id]),
-        "withheld": withheld,
-        "tolerance": TOLERANCE,
-        "cohort": explanation.cohort,
-        "blocks": {} if withheld else plain(explanation.by_block().loc[patient_id].to_dict()),
-        "features": plain(explanation.patient(patient_id).to_dict("records")),
-    }

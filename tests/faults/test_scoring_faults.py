@@ -280,7 +280,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 
 def test_S08_without_time_for_explanations_every_patient_is_scored_all_the_same(predictor, wide, tmp_path, monkeypatch):
     inner = stream_chunk.explain
-    monkeypatch.setattr(stream_chunk, "explain", lambda *a: (time.sleep(0.3), inner(*a))[1])
+    monkeypatch.setattr(stream_chunk, "explain", lambda *a, **k: (time.sleep(0.3), inner(*a, **k))[1])
     monkeypatch.setattr(stream_chunk, "_AT_ONCE", 20)
     score_dataset(wide, tmp_path / "s.parquet", predictor, explain="top5", explain_seconds=0.4)
     told = pd.read_parquet(tmp_path / "s.parquet")

@@ -217,12 +217,14 @@ def test_explanations_add_up_and_the_weightiest_come_first(predictor, tmp_path, 
     scores, _ = read(tmp_path / "s.parquet")
     told = predictor.score(read_table(path), explained=True).explanation
     for row in scores.itertuples():
-        pairs = json.loads(row.explanation)
-        points = [abs(p) for _, p in pairs]
-        assert points == sorted(points, reverse=True)
-        assert explain == "all" or len(pairs) <= 5
+        content = json.loads(row.explanation)
+        points = [f["points"] for f in content["features"]]
+        assert [abs(p) for p in points] == sorted((abs(p) for p in points), reverse=True)
+        assert explain == "all" or len(points) <= 5
+        assert content["reference"] == told.reference[row.patient_id]
+        assert content["reference"] + sum(content["blocks"].values()) == pytest.approx(row.probability, abs=1e-6)
         if explain == "all":
-            assert told.reference[row.patient_id] + sum(p for _, p in pairs) == pytest.approx(row.probability, abs=1e-5)
+            assert content["reference"] + sum(points) == pytest.approx(row.probability, abs=1e-6)
 
 
 def test_two_processes_give_the_bytes_of_one(predictor, tmp_path):

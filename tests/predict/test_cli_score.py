@@ -44,7 +44,7 @@ def test_a_wide_table_is_scored_in_chunks(two_cohorts, wide, tmp_path):
     assert account["rows_in"] == 50
     assert account["chunks"] == 3
     told = pd.read_parquet(tmp_path / "s.parquet").explanation
-    assert (told.map(lambda t: len(json.loads(t))) > 0).all()
+    assert (told.map(lambda t: len(json.loads(t)["features"])) > 0).all()
 
 
 def test_a_rate_reaches_every_chunk(two_cohorts, wide, tmp_path):
