@@ -29,19 +29,23 @@ class Shares:
         Log-odds before any feature is read, given the blocks the patient has.
     parts : ndarray of float64, shape (n_patients, n_features)
         Log-odds; ``base + parts.sum(axis=1)`` is the margin.
-    names : tuple of str
-        Of the features.
+    weights : ndarray of float64, shape (n_patients, n_blocks)
+        What the margin of each block's expert was multiplied by; 0 where it has no say.
+    names, blocks : tuple of str
+        Of the features, and of the blocks that have an expert.
 
     Examples
     --------
-    >>> Shares(np.ones(1), np.zeros(1), np.ones((1, 1)), ("clinical__age",)).names
+    >>> Shares(np.ones(1), np.zeros(1), np.ones((1, 1)), np.ones((1, 1)), ("clinical__age",), ("clinical",)).names
     ('clinical__age',)
     """
 
     margin: np.ndarray
     base: np.ndarray
     parts: np.ndarray
+    weights: np.ndarray
     names: tuple[str, ...]
+    blocks: tuple[str, ...]
 
 
 def shares_of(
@@ -90,7 +94,8 @@ def shares_of(
     read = [[f"{b}__{f.name}" for f in experts[b].features] for b in judged]
     sources = [matrix.values.columns.get_indexer(pd.Index(cells)) for cells in read]
     targets = [_span(np.array([place[name] for name in cells])) for cells in read]
-    found = Shares(np.full(n, np.nan), np.full(n, np.nan), np.zeros((n, len(names))), tuple(names))
+    margin, base = np.full((2, n), np.nan)
+    parts, weights = np.zeros((n, len(names))), np.zeros((n, len(judged)))
     for first in range(0, n, _AT_ONCE):
         rows = slice(first, first + _AT_ONCE)
         kinds, part = tumours[np.arange(n)[rows]], matrix.values.iloc[rows]
@@ -102,18 +107,17 @@ def shares_of(
             known = ~np.isnan(values).all(axis=1)
             margins[known, k] = share.sum(axis=1)[known]
             shares.append(share)
-        weights = np.zeros_like(margins)
         for there, mine in patterns(pd.DataFrame(~np.isnan(margins), columns=judged)):
             combiner = best_combiner(combiners, there)
             if combiner:
                 columns = np.ix_(mine, [judged.index(b) for b in combiner.blocks])
-                weights[columns] = combiner.fit.weights(kinds[mine])
-                found.base[first + mine] = combiner.fit.intercepts(kinds[mine])
-                found.margin[first + mine] = combiner.total(margins[columns], kinds[mine])
+                weights[first + columns[0], columns[1]] = combiner.fit.weights(kinds[mine])
+                base[first + mine] = combiner.fit.intercepts(kinds[mine])
+                margin[first + mine] = combiner.total(margins[columns], kinds[mine])
         for k, (share, target) in enumerate(zip(shares, targets, strict=True)):
-            share *= weights[:, k, None]
-            found.parts[rows, target] = share
-    return found
+            share *= weights[rows, k, None]
+            parts[rows, target] = share
+    return Shares(margin, base, parts, weights, tuple(names), tuple(judged))
 
 
 def _span(places: np.ndarray) -> slice | np.ndarray:

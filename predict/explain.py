@@ -70,7 +70,7 @@ def explain(
     shares = model.fusion_.shares(matrix)
     if predicted is None:
         predicted = expit(site.apply(shares.margin))
-    reference, points = _points(shares, site)
+    reference, points = points_of(shares, site)
     residual = predicted - reference - points.sum(axis=1)
     withheld = ~(np.abs(residual) <= TOLERANCE)
     points[withheld] = np.nan
@@ -97,18 +97,36 @@ def explain(
     return _with_spread(found, model, matrix, site, withheld) if spread else found
 
 
-def _points(shares: Shares, site: Recalibration) -> tuple[np.ndarray, np.ndarray]:
-    """Turn log-odds into probability, in the place of the parts; return the reference and the points."""
-    base, points = site.apply(shares.base), shares.parts
-    if site.slope != 1.0:
-        points *= site.slope
+def points_of(shares: Shares, site: Recalibration = AS_TRAINED) -> tuple[np.ndarray, np.ndarray]:
+    """Turn log-odds into probability, in the place of the parts.
+
+    Parameters
+    ----------
+    shares : Shares
+        Of some patients; their parts become the points.
+    site : Recalibration, optional
+        As in `ResponseModel.respond`.
+
+    Returns
+    -------
+    reference : ndarray of float64, shape (n_patients,)
+        Probability before any feature is read.
+    points : ndarray of float64, shape (n_patients, n_features)
+        Probability; with the reference they sum to the prediction.
+
+    Examples
+    --------
+    >>> shares = Shares(np.zeros(1), np.zeros(1), np.array([[2.0, -2.0]]), np.ones((1, 1)), ("a__x", "a__y"), ("a",))
+    >>> points_of(shares)[1].tolist()
+    [[0.5, -0.5]]
+    """
+    base, change = site.apply(shares.base), site.slope * shares.parts.sum(axis=1)
     reference = expit(base)
-    change = points.sum(axis=1)
     slope = reference * (1.0 - reference)  # the limit for a patient who equals the reference
     moved = np.abs(change) > 1e-9
     slope[moved] = (expit(base + change) - reference)[moved] / change[moved]
-    points *= slope[:, None]
-    return reference, points
+    shares.parts[:] *= (site.slope * slope)[:, None]
+    return reference, shares.parts
 
 
 def _with_spread(
@@ -127,7 +145,7 @@ def _with_spread(
     for first in range(0, n, _AT_ONCE):
         rows = np.arange(first, min(first + _AT_ONCE, n))
         part = matrix.subset(rows) if n > _AT_ONCE else matrix
-        points = np.array([_points(fusion.shares(part, k), site)[1] for k in replicas])
+        points = np.array([points_of(fusion.shares(part, k), site)[1] for k in replicas])
         points = points.reshape(len(replicas), len(rows), len(names))
         usable[rows] = (~np.isnan(points).any(axis=2)).sum(axis=0)
         sums = np.stack([points[:, :, owner == b].sum(axis=2) for b in range(len(blocks))], axis=2)
