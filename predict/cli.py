@@ -12,6 +12,7 @@ from rich.markup import escape
 import theracast
 from theracast.errors import TheracastError
 from theracast.predict.cli_datasets import app as datasets
+from theracast.predict.cli_explain import explain
 from theracast.predict.cli_features import blocks, build, check
 from theracast.predict.cli_models import app as models
 from theracast.predict.cli_packet import packet
@@ -125,6 +126,7 @@ app.command()(score)
 
 
 app.command()(report)
+app.command()(explain)
 app.command()(packet)
 
 

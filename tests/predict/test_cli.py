@@ -10,7 +10,7 @@ from theracast.features.matrix import FeatureMatrix
 from theracast.predict.cli import app
 
 COMMANDS = ("demo", "blocks", "check", "indications", "datasets", "build", "train", "score", "rank")
-COMMANDS += ("report", "packet", "models", "serve")
+COMMANDS += ("report", "explain", "packet", "models", "serve")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
