@@ -189,6 +189,11 @@ class Explanation:
 
         return from_shap(given, link, **told)
 
+    def _repr_html_(self) -> str:
+        from theracast.predict.report.cell import explanation_html
+
+        return explanation_html(self)
+
     def by_block(self) -> pd.DataFrame:
         """Sum the points of each block.
 

@@ -243,3 +243,8 @@ class Prediction:
         True
         """
         return {k: None if isinstance(v, float) and v != v else v for k, v in vars(self).items()}
+
+    def _repr_html_(self) -> str:
+        from theracast.predict.report.cell import prediction_html
+
+        return prediction_html(self)
