@@ -22,6 +22,7 @@ from theracast.predict.records import Scores
 from theracast.predict.registry import load_predictor, load_validation
 from theracast.predict.report.frame import write_page
 from theracast.predict.report.page import cohort_page, patient_page
+from theracast.predict.report.patient_facts import shipped_reference
 from theracast.predict.report.plots import overview, to_png
 from theracast.predict.store import CHAMPION, store_uri
 
@@ -116,10 +117,10 @@ def run_demo(
     progress(f"score {experiment.holdout[0]}, which the model never saw")
     predictor = load_predictor(uri, tracking=tracking)
     validation = load_validation(uri, tracking=tracking)
-    scores = predictor.score(load_cohort(experiment.holdout[0]), explained=True)
+    scores = predictor.score(load_cohort(experiment.holdout[0]), explained=True, spread=True)
     patient_id = _clearest(scores.table)
     progress("write scores, pages and pictures")
-    spec = predictor.model.spec
+    model, spec = predictor.model, predictor.model.spec
     files = {
         "scores": folder / f"{experiment.holdout[0]}.parquet",
         "cohort page": folder / f"{experiment.holdout[0]}.html",
@@ -128,7 +129,8 @@ def run_demo(
     }
     write_scores(scores, files["scores"])
     write_page(cohort_page(scores, spec, predictor.about), files["cohort page"])
-    write_page(patient_page(scores, patient_id, spec, predictor.about), files["patient page"])
+    page = patient_page(scores, patient_id, spec, predictor.about, model=model, reference=shipped_reference(model))
+    write_page(page, files["patient page"])
     if scores.explanation is not None:
         to_png(overview(validation, scores.explanation, patient_id), files["picture"])
     files["store"] = Path(store_uri(tracking, create=True).removeprefix("sqlite:///"))

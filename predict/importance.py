@@ -191,7 +191,7 @@ def _summed(explanation: Explanation, level: str) -> tuple[pd.DataFrame, pd.Data
         "feature": {c: c for c in points},
     }[level]
     mine = list(owner)
-    groups = list(owner.values())
+    groups = np.array(list(owner.values()), dtype=object)  # of a list pandas would take a patient's id for a key
     return (
         points[mine].T.groupby(groups, sort=False).sum(min_count=1).T,
         known[mine].T.groupby(groups, sort=False).any().T,

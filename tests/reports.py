@@ -61,7 +61,7 @@ def changed(scores, patient, **cells):
 def renamed(scores, old, new):
     e = scores.explanation
     frames = {k: getattr(e, k).rename(index={old: new}) for k in ("probability", "reference", "points", "values")}
-    frames |= {k: getattr(e, k).rename(index={old: new}) for k in ("proxy", "percentile", "residual")}
+    frames |= {k: getattr(e, k).rename(index={old: new}) for k in ("proxy", "percentile", "residual", "studies")}
     f = scores.fingerprint
     prints = {k: getattr(f, k).rename(index={old: new}) for k in ("percentiles", "beyond", "values", "indirect")}
     prints["blocks"] = f.blocks.rename(index={old: new}, level="patient_id")

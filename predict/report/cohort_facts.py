@@ -9,8 +9,13 @@ import pandas as pd
 
 from theracast.models.base import OUTSIDE
 from theracast.predict.explanation import Explanation
+from theracast.predict.importance import ALL, importance, stability
 from theracast.predict.records import Scores
-from theracast.predict.report.printed import signed
+from theracast.predict.report.beeswarm_plot import beeswarm_figure
+from theracast.predict.report.dependence_plot import dependence_figure
+from theracast.predict.report.frame import inline
+from theracast.predict.report.importance_plot import importance_figure
+from theracast.predict.report.printed import readable, signed
 
 #: Columns of the heat strip; with more patients than this, neighbours share one.
 STRIP = 240
@@ -85,6 +90,53 @@ def strip(explanation: Explanation | None) -> dict[str, Any] | None:
             )
             for b in points
         ],
+    }
+
+
+def weights(explanation: Explanation | None) -> dict[str, Any] | None:
+    """Say what counts over all patients, cohort by cohort, and whether the cohorts agree.
+
+    Parameters
+    ----------
+    explanation : Explanation or None
+        Of several patients.
+
+    Returns
+    -------
+    dict or None
+        ``cohorts`` and ``rows``, the table of the blocks, with ``note`` and a mark of each; the pictures ``blocks``,
+        ``swarm`` and ``dependence``, the last of the feature ``top``. None where fewer than two patients are explained.
+
+    Examples
+    --------
+    >>> weights(None) is None
+    True
+    """
+    if explanation is None or int(explanation.points.notna().all(axis=1).sum()) < 2:
+        return None
+    table, agreed = importance(explanation), stability(explanation, "block")
+    blocks = table[table.level == "block"].pivot_table("points", "name", "cohort", sort=False, dropna=False)
+    features = table[(table.level == "feature") & (table.cohort == ALL)].dropna(subset="points")
+    top = str(features["name"].iloc[0])
+    first = ", ".join(f"{readable(str(r['name']))} {100 * r['points']:.1f}" for r in features[:5].to_dict("records"))
+    return {
+        "cohorts": [str(c) for c in blocks.columns],
+        "rows": [
+            (str(name), [100 * float(v) for v in row], agreed.marks.get(str(name), ""))
+            for name, row in blocks.iterrows()
+        ],
+        "tau": agreed.tau,
+        "note": agreed.note,
+        "blocks": inline(importance_figure(explanation), "Mean size of each block's points by cohort; table below"),
+        "swarm": inline(
+            beeswarm_figure(explanation),
+            f"A dot per patient and feature: how far the value moved the probability. Mean size in points: {first}",
+        ),
+        "top": readable(top),
+        "dependence": inline(
+            dependence_figure(explanation, top),
+            f"A dot per patient: value of {readable(top)} and the points it went with",
+        ),
     }
 
 

@@ -74,7 +74,8 @@ def render(template: str, scripts: tuple[str, ...] = (), **values: Any) -> str:
         .render(
             style=style,
             scripts=[Markup(text) for text in texts],  # noqa: S704 - our own files
-            policy=" ".join(f"'sha256-{d}'" for d in digests) or "'none'",
+            # as it is, since a server may say the same in a header
+            policy=Markup(" ".join(f"'sha256-{d}'" for d in digests) or "'none'"),  # noqa: S704 - digests
             **values,
         )
     )

@@ -9,7 +9,6 @@ from typing import Any
 from markupsafe import Markup
 
 from theracast.errors import ModelError
-from theracast.features.cohort import Cohort
 from theracast.models.base import LEVEL, ResponseModel
 from theracast.models.fingerprint import Fingerprint
 from theracast.models.fusion import SET_LEVEL
@@ -17,11 +16,11 @@ from theracast.models.spec import ResponseSpec
 from theracast.predict.explanation import Explanation
 from theracast.predict.kept import unpack_validation
 from theracast.predict.records import Prediction, Scores
-from theracast.predict.report.cohort_facts import outside, strip
+from theracast.predict.report.cohort_facts import outside, strip, weights
 from theracast.predict.report.fingerprint_plot import fingerprint_figure, fingerprint_words
 from theracast.predict.report.frame import inline, render
 from theracast.predict.report.judged import judged
-from theracast.predict.report.patient_facts import Around, patient_facts
+from theracast.predict.report.patient_facts import Around, Reference, patient_facts
 from theracast.predict.report.plots import contributions, forest
 from theracast.predict.report.printed import PALETTE, Printed, colours
 
@@ -41,7 +40,7 @@ def patient_page(
     about: dict[str, Any],
     *,
     model: ResponseModel | None = None,
-    reference: Cohort | None = None,
+    reference: Reference | None = None,
     around: Around | None = None,
     back: str = "",
 ) -> str:
@@ -61,7 +60,7 @@ def patient_page(
     model : ResponseModel, optional
         What predicted; with it the page says how far each missing block could move the probability, and what goes with
         another value of an input that can be changed.
-    reference : Cohort, optional
+    reference : Cohort or (FeatureMatrix, array-like), optional
         Training patients with their outcomes; with it and the model, the page says how patients alike fared.
     around : Around, optional
         The same for many patients, asked at once.
@@ -162,6 +161,7 @@ def cohort_page(
         patients=[(n, patient_facts(rows[n - 1], scores.explanation, scores.site.note)) for n in short],
         refusals=scores.rejects.to_dict("records"),
         strip=strip(scores.explanation),
+        weights=weights(scores.explanation),
     )
 
 

@@ -6,13 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from theracast.features.cohort import Cohort
 from theracast.models.base import ResponseModel
 from theracast.models.spec import ResponseSpec
 from theracast.predict.records import Scores
 from theracast.predict.report.frame import write_page
 from theracast.predict.report.page import cohort_page, patient_page
-from theracast.predict.report.patient_facts import Around
+from theracast.predict.report.patient_facts import Around, Reference
 
 #: Page of the cohort.
 INDEX = "index.html"
@@ -25,7 +24,7 @@ def write_pages(
     about: dict[str, Any],
     *,
     model: ResponseModel | None = None,
-    reference: Cohort | None = None,
+    reference: Reference | None = None,
     progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> Path:
     """Write a page of the cohort and one of each patient beside it; the index comes last.
@@ -44,7 +43,7 @@ def write_pages(
         As for `theracast.predict.report.page.patient_page`.
     model : ResponseModel, optional
         As there.
-    reference : Cohort, optional
+    reference : Cohort or (FeatureMatrix, array-like), optional
         As there.
     progress : callable, optional
         Told how many pages of how many are written.

@@ -6,18 +6,26 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
+from scipy.stats import t as student
 
 from theracast.features.blocks import BLOCKS
 from theracast.features.cohort import Cohort
-from theracast.models.base import OUTSIDE, ResponseModel
+from theracast.features.matrix import FeatureMatrix
+from theracast.models.base import LEVEL, OUTSIDE, ResponseModel
 from theracast.predict.explanation import AGAINST, Explanation
 from theracast.predict.records import Prediction, Scores
 from theracast.predict.report.printed import Printed, readable, stand_in
 from theracast.predict.sentences import CLEAR, sentences
 
+#: Patients with their outcomes: as they came, or measured by the model already.
+Reference = Cohort | tuple[FeatureMatrix, ArrayLike]
+#: The training cohorts that ship, measured once for each model.
+_measured: WeakKeyDictionary[ResponseModel, Reference | None] = WeakKeyDictionary()
 #: Shares that a person pictures, as denominators.
 _PARTS = (1, 2, 3, 4, 5, 10)
 
@@ -47,7 +55,7 @@ class Around:
 
     @classmethod
     def of(
-        cls, scores: Scores, model: ResponseModel | None, reference: Cohort | None, patients: Iterable[str]
+        cls, scores: Scores, model: ResponseModel | None, reference: Reference | None, patients: Iterable[str]
     ) -> Around:
         """Ask the model what would follow from what is not known of some patients.
 
@@ -57,8 +65,8 @@ class Around:
             Explained, so that it holds what was measured.
         model : ResponseModel or None
             What predicted; without it nothing is asked.
-        reference : Cohort or None
-            Training patients with their outcomes.
+        reference : Cohort or (FeatureMatrix, array-like), or None
+            Patients with their outcomes, as `theracast.predict.similar.similar_patients` takes them.
         patients : iterable of str
             Those of `scores` who are wanted.
 
@@ -87,6 +95,35 @@ class Around:
             {p: what_if(model, matrix, p, site=scores.site) for p in wanted},
             None if reference is None else similar_patients(model, matrix, reference),
         )
+
+
+def shipped_reference(model: ResponseModel) -> Reference | None:
+    """Measure those training cohorts of a model that ship with the package; once, however often it is asked.
+
+    Parameters
+    ----------
+    model : ResponseModel
+        Fitted.
+
+    Returns
+    -------
+    (FeatureMatrix, Series of float) or None
+        Patients and whether they responded; None when none of the cohorts ships.
+
+    Examples
+    --------
+    >>> from theracast.features.datasets import load_cohort
+    >>> from theracast.models.base import ResponseModel
+    >>> model = ResponseModel("melanoma_ici").fit(load_cohort("riaz2017_mel"))
+    >>> len(shipped_reference(model)[0])
+    51
+    """
+    if model not in _measured:
+        from theracast.predict.similar import reference_cohort
+
+        found = reference_cohort(model.studies_)
+        _measured[model] = None if found is None else (model.matrix(found), found.response)
+    return _measured[model]
 
 
 def patient_facts(
@@ -123,7 +160,7 @@ def patient_facts(
         "used": [b for b in p.blocks_used.split(",") if b],
         "missing": _missing(p, around.open),
         "swings": around.open is not None,
-        "changes": _changes(around.changes.get(p.patient_id)),
+        **_changes(around.changes.get(p.patient_id)),
         "similar": _similar(around.similar, p.patient_id),
         "notes": [n.strip() for n in p.notes.split(";") if n.strip() not in ("", site_note)],
         "printed": printed,
@@ -206,11 +243,12 @@ def _missing(p: Prediction, opened: pd.DataFrame | None) -> list[dict[str, Any]]
     return sorted(rows, key=lambda r: -np.nan_to_num(r["swing"]))
 
 
-def _changes(found: pd.DataFrame | None) -> list[dict[str, Any]] | None:
-    """List what another value of a modifiable input would go with; None where it was not asked."""
+def _changes(found: pd.DataFrame | None) -> dict[str, Any]:
+    """List what goes with another value of an input that can be changed; ``changes`` is None where it was not asked."""
     if found is None:
-        return None
-    return [{**r, "name": readable(str(r["feature"]))} for r in found.to_dict("records")]
+        return {"changes": None, "changing": ""}
+    rows = [{**r, "name": readable(str(r["feature"]))} for r in found.to_dict("records")]
+    return {"changes": rows, "changing": str(found.attrs.get("note", ""))}
 
 
 def _similar(found: pd.DataFrame | None, patient_id: str) -> dict[str, Any] | None:
@@ -243,8 +281,9 @@ def _block(
     explanation: Explanation, patient_id: str, name: str, points: float, known: list[dict[str, Any]]
 ) -> dict[str, Any]:
     """Describe one block: its points, their spread over training, and what inside it counted most."""
-    spread = explanation.block_spread
-    half = float("nan") if spread is None or name not in spread else 100 * CLEAR * float(spread.loc[patient_id, name])
+    spread, half = explanation.block_spread, float("nan")
+    if spread is not None and name in spread:
+        half = _reach(explanation, patient_id) * float(spread.loc[patient_id, name])
     mine = [f for f in known if f["block"] == name]
     paths: dict[str, float] = {}
     for f in mine:
@@ -261,11 +300,18 @@ def _block(
     }
 
 
+def _reach(explanation: Explanation, patient_id: str) -> float:
+    """Percentage points per unit of spread: half of the 80% interval, beyond which a contribution is firm."""
+    if explanation.replicas is None:
+        return 100 * CLEAR
+    return 100 * float(student.ppf((1 + LEVEL) / 2, max(int(explanation.replicas[patient_id]) - 1, 1)))
+
+
 def _features(explanation: Explanation, patient_id: str, printed: Printed) -> list[dict[str, Any]]:
     mine = {k: getattr(explanation, k).loc[patient_id] for k in ("values", "proxy", "percentile", "points")}
     listed = explanation.patient(patient_id)
     contrary = set((listed.block + "__" + listed.feature)[listed.expectation == AGAINST])
-    rows = []
+    reach, rows = _reach(explanation, patient_id), []
     for name in explanation.points.columns:
         unit, error = explanation.units.get(name, ""), float("nan")
         if explanation.spread is not None and name in explanation.spread:
@@ -285,7 +331,7 @@ def _features(explanation: Explanation, patient_id: str, printed: Printed) -> li
                 "percentile": float("nan") if unit == "0/1" else float(mine["percentile"][name]),
                 "points": float(printed.features[name]),
                 "exact": float(mine["points"][name]),
-                "half": 100 * CLEAR * error,
+                "half": reach * error,
                 "contrary": name in contrary,
             }
         )

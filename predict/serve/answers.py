@@ -151,9 +151,16 @@ def reported(current: Current, asked: Asked) -> tuple[str, dict[str, int]]:
     patient = str(asked.wide.index[0])
     if isinstance(predictor, Predictor):
         from theracast.predict.report.page import patient_page
+        from theracast.predict.report.patient_facts import shipped_reference
 
-        scores = predictor.score(asked.cohort(), explained=True, strict=asked.strict)
-        return patient_page(scores, patient, predictor.model.spec, predictor.about), scores.account()
+        scores, model = (
+            predictor.score(asked.cohort(), explained=True, spread=True, strict=asked.strict),
+            predictor.model,
+        )
+        page = patient_page(
+            scores, patient, model.spec, predictor.about, model=model, reference=shipped_reference(model)
+        )
+        return page, scores.account()
     from theracast.predict.report.therapies import therapies_page
 
     found = _choice(predictor, asked)
