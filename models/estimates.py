@@ -164,3 +164,40 @@ def normal_quantile(level: float) -> float:
     if not 0 < level < 1:
         raise UsageError("the level of an interval lies between 0 and 1", got=str(level))
     return float(ndtri((1 + level) / 2))
+
+
+def wilson(successes: ArrayLike, n: ArrayLike, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
+    """Interval of a share that is counted, which stays in 0-1 (Wilson 1927, 10.1080/01621459.1927.10502953).
+
+    Parameters
+    ----------
+    successes, n : array-like of shape (m,)
+        How many of how many.
+    level : float, default 0.95
+        Coverage, in (0, 1).
+
+    Returns
+    -------
+    lower, upper : ndarray of float64, shape (m,)
+        In [0, 1]; NaN where `n` is 0 or not known.
+
+    Raises
+    ------
+    UsageError
+        On a level that is no share.
+
+    Examples
+    --------
+    >>> [float(end.round(3)) for end in wilson(8, 10)]
+    [0.49, 0.943]
+    """
+    k, count = np.asarray(successes, dtype=np.float64), np.asarray(n, dtype=np.float64)
+    z2 = normal_quantile(level) ** 2
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = k / count
+        middle = (share + z2 / (2.0 * count)) / (1.0 + z2 / count)
+        reach = np.sqrt(z2 * (share * (1.0 - share) / count + z2 / (4.0 * count**2))) / (1.0 + z2 / count)
+    some = count > 0
+    # where none or all succeed that end is exact, and rounding would leave the unit interval
+    lower, upper = np.where(some & (k == 0), 0.0, middle - reach), np.where(some & (k == count), 1.0, middle + reach)
+    return np.where(some, lower, np.nan), np.where(some, upper, np.nan)

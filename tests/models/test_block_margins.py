@@ -146,6 +146,14 @@ def test_equal_weights_are_numpys_quantiles_and_a_weight_of_two_is_a_patient_twi
     assert heavy[50] > np.median(x) + 0.3
 
 
+def test_weighted_quantiles_lie_between_the_middles_of_the_weights():
+    """By hand: 0 to 19 weighing 1 each and 20 weighing 10 have their middles at 0.5 to 19.5, and at 25."""
+    quantiles = BlockMargins.of(pd.DataFrame({"a": np.arange(21.0)}), np.r_[np.ones(20), 10.0]).quantiles["a"]
+    for k in (1, 50, 77, 78, 90, 99):
+        at = 0.5 + k / 100 * 24.5
+        assert quantiles[k] == pytest.approx(at - 0.5 if at <= 19.5 else 19 + (at - 19.5) / 5.5, abs=1e-9)
+
+
 def test_ties_and_constants_are_no_trouble():
     margins = pd.DataFrame({"a": [0.2] * 30, "b": [0.0] * 25 + [1.0] * 5})
     one = BlockMargins.of(margins)

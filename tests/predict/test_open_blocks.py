@@ -155,6 +155,15 @@ def test_where_no_combiner_was_fitted_nothing_is_claimed(trained, complete):
     assert (alone.loc["mutations", "note"] == FEW).all()
 
 
+def test_a_block_that_is_there_but_that_no_expert_reads_is_not_missing(trained, complete):
+    fusion = type(trained.fusion_).from_state(trained.fusion_.state(), trained.fusion_.features)
+    fusion.block_margins = trained.fusion_.block_margins
+    del fusion.experts["mutations"]
+    model = ResponseModel()
+    model.__dict__.update(trained.__dict__ | {"fusion_": fusion})
+    assert open_blocks(model, complete).empty
+
+
 def test_a_model_of_an_earlier_version_says_so_and_claims_nothing(trained, complete, tmp_path):
     import json
 

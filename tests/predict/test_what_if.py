@@ -143,6 +143,13 @@ def test_what_is_not_plausible_is_refused_without_the_value(case, to):
     assert patient not in str(caught.value)
 
 
+def test_yes_is_no_number(case, monkeypatch):
+    monkeypatch.setattr("theracast.predict.what_if._ranges", lambda: {"clinical__bmi": (0.0, 70.0)})
+    assert len(what_if(*case, {"clinical__bmi": 1})) == 1
+    with pytest.raises(UsageError, match="got: no number"):
+        what_if(*case, {"clinical__bmi": True})
+
+
 @pytest.mark.parametrize(
     ("name", "why"),
     [
