@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from theracast.errors import UsageError
 from theracast.predict.explanation import AGAINST, PRINTED, Explanation
 from theracast.predict.report.printed import Printed, measured, readable, signed, stand_in
@@ -16,6 +18,8 @@ from theracast.predict.report.printed import Printed, measured, readable, signed
 #: A contribution is clear of the noise of training where it is firm (`Explanation.firm`); where it is not told how many
 #: trainings its spread is of, when it is more than this many of its standard errors away from 0.
 CLEAR = 1.96
+#: Why a contribution is no evidence.
+UNKNOWN, NOISE, NO_SPREAD = "which is no evidence", "within the noise of training", "spread over training not known"
 #: Contributions that have a sentence of their own, on either side.
 TOP = 5
 
@@ -104,9 +108,8 @@ def sentences(explanation: Explanation, patient_id: str, top: int = TOP) -> list
     heavy = [f for f in order if abs(exact[f]) >= PRINTED]
     own = {side: [f for f in heavy if side * printed.features[f] > 0][:top] for side in (1, -1)}
     shown = [f for f in order if f in own[1] or f in own[-1]]
-    rows = explanation.patient(patient_id)
-    contrary = set((rows.block + "__" + rows.feature)[rows.expectation == AGAINST])
-    said = [_sentence(explanation, patient_id, f, float(printed.features[f]), f in contrary) for f in shown]
+    unclear = doubts(explanation, patient_id)
+    said = [_sentence(explanation, patient_id, f, float(printed.features[f]), unclear[f]) for f in shown]
     middle = [s for kind in ("for", "against", "unclear") for s in said if s.kind == kind]
     rest = [f for f in order if f not in shown]
     if rest:
@@ -114,6 +117,48 @@ def sentences(explanation: Explanation, patient_id: str, top: int = TOP) -> list
         together = f"{len(rest)} other values together" if len(rest) > 1 else "1 other value"
         middle.append(Sentence(f"{together}: {_points(points)}", points, "rest"))
     return [_reference(explanation, printed), *middle, _prediction(printed)]
+
+
+def doubts(explanation: Explanation, patient_id: str) -> dict[str, list[str]]:
+    """Say of each contribution why it must not be read as evidence.
+
+    Parameters
+    ----------
+    explanation : Explanation
+        Of several patients.
+    patient_id : str
+        One of them.
+
+    Returns
+    -------
+    dict of str to list of str
+        By feature: `UNKNOWN`, against expectation, `NOISE` or `NO_SPREAD`; an empty list where nothing is in doubt.
+
+    Examples
+    --------
+    >>> from theracast.features.datasets import load_cohort
+    >>> from theracast.models.base import ResponseModel
+    >>> from theracast.predict.explain import explain
+    >>> model = ResponseModel("melanoma_ici").fit(load_cohort("liu2019_mel"))
+    >>> e = explain(model, model.matrix(load_cohort("riaz2017_mel")))
+    >>> doubts(e, "Pt1")["mutations__tmb"]
+    ['which is no evidence']
+    """
+    one = _alone(explanation, patient_id)
+    rows = one.patient(patient_id)
+    contrary = set((rows.block + "__" + rows.feature)[rows.expectation == AGAINST])
+    points, unknown = one.points.loc[patient_id], one.values.loc[patient_id].isna()
+    found = {f: [UNKNOWN] if unknown[f] else [AGAINST] if f in contrary else [] for f in points.index}
+    if one.spread is None:
+        return found
+    spread = one.spread.loc[patient_id].reindex(points.index)
+    clear = one.firm().loc[patient_id] if one.replicas is not None else points.abs() > CLEAR * spread
+    for f, told in found.items():
+        if np.isnan(spread[f]):
+            told.append(NO_SPREAD)
+        elif not clear[f]:
+            told.append(NOISE)
+    return found
 
 
 def _alone(explanation: Explanation, patient_id: str) -> Explanation:
@@ -157,15 +202,11 @@ def _withheld(probability: float) -> Sentence:
     return Sentence(text, percent, "prediction")
 
 
-def _sentence(explanation: Explanation, patient_id: str, feature: str, points: float, unexpected: bool) -> Sentence:
+def _sentence(explanation: Explanation, patient_id: str, feature: str, points: float, remarks: list[str]) -> Sentence:
     value = float(explanation.values.at[patient_id, feature])
-    unknown = math.isnan(value)
-    noise = "" if explanation.spread is None else _noise(explanation, patient_id, feature)
-    remarks = ["which is no evidence"] if unknown else [AGAINST] if unexpected else []
-    remarks += [noise] if noise else []
     kind = "unclear" if remarks else "for" if points > 0 else "against"
     text = ", ".join([f"{_named(explanation, patient_id, feature, value)}: {_points(points)}", *remarks])
-    return Sentence(text, points, kind, feature, feature.split("__")[0], unexpected)
+    return Sentence(text, points, kind, feature, feature.split("__")[0], AGAINST in remarks)
 
 
 def _named(explanation: Explanation, patient_id: str, feature: str, value: float) -> str:
@@ -186,18 +227,6 @@ def _named(explanation: Explanation, patient_id: str, feature: str, value: float
         beside += [f"reference median {measured(unit, median, about)}"]
         beside += [] if math.isnan(place) else [_place(place)]
     return f"{named} ({', '.join(beside)})" if beside else named
-
-
-def _noise(explanation: Explanation, patient_id: str, feature: str) -> str:
-    spread = explanation.spread
-    error = math.nan if spread is None or feature not in spread else float(spread.at[patient_id, feature])
-    if math.isnan(error):
-        return "spread over training not known"
-    if explanation.replicas is not None:
-        clear = bool(explanation.firm().at[patient_id, feature])
-    else:
-        clear = abs(float(explanation.points.at[patient_id, feature])) > CLEAR * error
-    return "" if clear else "within the noise of training"
 
 
 def _place(percentile: float) -> str:

@@ -21,8 +21,9 @@ from matplotlib.lines import Line2D
 
 from theracast.models.estimates import Estimate
 from theracast.models.validate import FEW, MODEL, Validation
-from theracast.predict.explanation import AGAINST, Explanation
+from theracast.predict.explanation import Explanation
 from theracast.predict.report.printed import PALETTE, Printed, colours, measured, readable, signed, stand_in
+from theracast.predict.sentences import NO_SPREAD, NOISE, UNKNOWN, doubts
 
 #: Legible on white (4.5:1) and on near-black (4.2:1).
 INK = "#767676"
@@ -41,6 +42,7 @@ STYLE: dict[str, Any] = {
     "ytick.color": INK,
     "svg.fonttype": "none",
 }
+_SHORT = {UNKNOWN: "no evidence", NOISE: "within noise", NO_SPREAD: "spread not known"}
 _FONT = "'Helvetica Neue', Arial, sans-serif"
 
 
@@ -87,7 +89,8 @@ def contributions(explanation: Explanation, patient_id: str, top: int = 10) -> F
     Returns
     -------
     Figure
-        A sentence instead of bars where the explanation is withheld.
+        What must not be read as evidence is pale, and said why. A sentence instead of bars where the explanation is
+        withheld.
 
     Examples
     --------
@@ -256,8 +259,8 @@ def _draw_forest(ax: Any, validation: Validation, legend_x: float = -0.44) -> No
     )  # fmt: skip
 
 
-def _bars(explanation: Explanation, patient_id: str, top: int) -> list[tuple[str, str, str, float]]:
-    """List label, small print, colour and points of each bar; what counted for nothing goes into the last one."""
+def _bars(explanation: Explanation, patient_id: str, top: int) -> list[tuple[str, str, str, float, bool]]:
+    """List label, small print, colour, points and firmness of each bar; what counted for nothing is in the last one."""
     printed = Printed.of(explanation, patient_id)
     if printed is None:
         return []
@@ -266,23 +269,25 @@ def _bars(explanation: Explanation, patient_id: str, top: int) -> list[tuple[str
     order = known.abs().sort_values(ascending=False, kind="stable").index
     shown = [f for f in order[:top] if abs(points[f]) > 1e-9]
     rest = [f for f in order if f not in shown]
-    rows = explanation.patient(patient_id)
-    contrary = set((rows.block + "__" + rows.feature)[rows.expectation == AGAINST])
+    unclear = doubts(explanation, patient_id)
     bars = []
     for f in shown:
-        small = ", ".join(_small(explanation, patient_id, f) + ([AGAINST] if f in contrary else []))
-        bars.append((readable(f), small, colour[f.split("__")[0]], float(printed.features[f])))
+        doubt = [_SHORT.get(d, d) for d in unclear[f]][:1]
+        small = ", ".join(_small(explanation, patient_id, f) + doubt)
+        bars.append((readable(f), small, colour[f.split("__")[0]], float(printed.features[f]), not doubt))
     if rest:
         plural = "s" if len(rest) > 1 else ""
-        bars.append((f"other {len(rest)} feature{plural}", "", INK, round(float(printed.features[rest].sum()), 1)))
+        bars.append(
+            (f"other {len(rest)} feature{plural}", "", INK, round(float(printed.features[rest].sum()), 1), True)
+        )
     return bars
 
 
 def _small(explanation: Explanation, patient_id: str, feature: str) -> list[str]:
-    """Say the value, the median and what stood in; of what is not known, that it is no evidence."""
+    """Say the value, the median and what stood in."""
     value, median = float(explanation.values.loc[patient_id, feature]), float(explanation.median.get(feature, np.nan))
     if np.isnan(value):
-        return ["not known: no evidence"]
+        return ["not known"]
     unit, about = explanation.units.get(feature, ""), explanation.about.get(feature, "")
     parts = [measured(unit, value, about)]
     parts += [] if np.isnan(median) else [f"median {measured(unit, median, about).removesuffix(f' {unit}')}"]
@@ -293,7 +298,9 @@ def _draw_contributions(ax: Any, explanation: Explanation, patient_id: str, bars
     printed = Printed.of(explanation, patient_id)
     if printed is None:
         ax.set_axis_off()
-        ax.text(0.0, 0.5, "The explanation is withheld: it does not add up to the prediction.", ha="center")
+        nothing = patient_id not in explanation.probability or np.isnan(explanation.probability[patient_id])
+        withheld = "The explanation is withheld: it does not add up to the prediction."
+        ax.text(0.0, 0.5, "There is no prediction to explain." if nothing else withheld, ha="center")
         return
     start, end = (100 * float(s[patient_id]) for s in (explanation.reference, explanation.probability))
     title = f"{start:.0f}% average → {end:.0f}% this patient"  # rounded once: 27.46 is 27, though 27.5 is printed below
@@ -302,14 +309,14 @@ def _draw_contributions(ax: Any, explanation: Explanation, patient_id: str, bars
     room = max(0.05 * np.ptp(stops), 0.5)
     _frame(ax, len(bars), (stops.min() - room, stops.max() + room), "probability of response, %")
     ax.axvline(printed.reference, color=INK, lw=1, ls=(0, (3, 3)))
-    for y, (label, small, colour, points) in enumerate(bars):
+    for y, (label, small, colour, points, firm) in enumerate(bars):
         _label(ax, y, label, small)
         tip = f"{TIP}{label}: {signed(points)} points{f'; {small}' if small else ''}"
-        ax.barh(y, points, left=stops[y], height=0.56, color=colour, lw=0, gid=tip)
+        ax.barh(y, points, left=stops[y], height=0.56, color=colour, lw=0, alpha=1.0 if firm else 0.4, gid=tip)
         ax.plot([stops[y + 1]] * 2, [y - 0.28, y + 0.72 if y + 1 < len(bars) else y + 0.28], color=INK, lw=0.8)
         _beside(ax, y, signed(points))
     _beside(ax, -0.85, "points")
-    blocks = dict.fromkeys(c for _, _, c, _ in bars if c != INK)
+    blocks = dict.fromkeys(b[2] for b in bars if b[2] != INK)
     names = {c: b for b, c in colours(explanation).items()}
     keys = [Line2D([], [], ls="", marker="s", ms=6, color=c, label=names[c]) for c in blocks]
     if keys:

@@ -208,7 +208,11 @@ def test_the_waterfall_says_what_is_no_evidence():
     e = one_explained(0.3, [0.05, 0.02], values=[1.0, NAN], directions={"clinical__nlr": -1})
     said = texts(e.plot.waterfall("p"))
     assert "1, median 0.5, against expectation" in said
-    assert "not known: no evidence" in said
+    assert "not known, no evidence" in said
+    noisy = one_explained(0.3, [0.05, 0.02], spread=[0.1, 0.001], replicas=pd.Series({"p": 5}))
+    figure = noisy.plot.waterfall("p")
+    assert "1, median 0.5, within noise" in texts(figure)
+    assert [p.get_alpha() for p in figure.axes[0].patches] == [0.4, 1.0]
 
 
 def test_the_fingerprint_of_an_explanation_is_that_of_the_scores(scores):
