@@ -163,6 +163,8 @@ def doubts(explanation: Explanation, patient_id: str) -> dict[str, list[str]]:
 
 def _alone(explanation: Explanation, patient_id: str) -> Explanation:
     """Keep one patient, so that what is asked of all is asked of one."""
+    if len(explanation.points) == 1:
+        return explanation
     one = [patient_id]
     spread, replicas = explanation.spread, explanation.replicas
     return replace(

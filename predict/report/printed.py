@@ -124,15 +124,13 @@ def apportion(parts: pd.Series, total: int) -> pd.Series:
     >>> apportion(pd.Series([1.4, 1.4, 1.2]), 4).tolist()
     [2, 1, 1]
     """
-    exact = parts.round(6)  # else a -1e-18 would be rounded down to -1
+    exact = np.round(parts.to_numpy(dtype=float), 6)  # else a -1e-18 would be rounded down to -1
     low = np.floor(exact).astype(int)
-    left = (exact - low).to_numpy()
-    lacking, heaviest = total - int(low.sum()), -exact.abs().to_numpy()
+    left, lacking = exact - low, total - int(low.sum())
     # start and end are rounded too, so that one more or less may be needed: the heaviest part bears it, never a zero
-    order = np.lexsort((heaviest, -left if lacking > 0 else left))
-    change = np.zeros(len(low), dtype=int)
-    np.add.at(change, np.resize(order, abs(lacking)), 1 if lacking > 0 else -1)
-    return low + change
+    order = np.lexsort((-np.abs(exact), -left if lacking > 0 else left))
+    np.add.at(low, np.resize(order, abs(lacking)), 1 if lacking > 0 else -1)
+    return pd.Series(low, index=parts.index)
 
 
 def readable(name: str) -> str:
