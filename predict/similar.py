@@ -1,7 +1,8 @@
 """Similar patients: how those of a reference cohort fared whom the model reads most alike.
 
 Alike is meant as the model sees it: two patients are as far apart as their contributions to the log-odds are. The model
-was trained on the cohorts that ship with it, so that their outcomes agree with it in part because it learned them.
+was trained on the cohorts that ship with it, so that their outcomes agree with it in part because it learned them. In
+trees, what else is known of a patient has a part in what each value contributes.
 Counts below five are never given, nor are ids, nor distances.
 """
 
