@@ -3,7 +3,7 @@
 A missing block says nothing for or against. What it could say is drawn from the training patients, given the blocks
 that are known (`theracast.models.block_margins`), and read by the model as it would read the block itself. The range
 is where the probability would land; it is no interval of the truth, and no advice to order a test. Of cohorts that
-were left out it held nearly 80% on average, and much less or more of single ones (experiments/open_blocks/coverage.csv).
+were left out it held nearly 80% on average, and far less or more of single ones (experiments/open_blocks/coverage.csv).
 """
 
 from __future__ import annotations
