@@ -14,6 +14,7 @@ from theracast.errors import UsageError
 
 if TYPE_CHECKING:
     from theracast.predict.explanation_plots import ExplanationPlots
+    from theracast.predict.sentences import Sentence
 
 #: From here on a contribution is not printed as zero, in probability (0.1 of a percentage point, rounded).
 PRINTED = 0.0005
@@ -136,6 +137,35 @@ class Explanation:
         from theracast.predict.explanation_plots import ExplanationPlots
 
         return ExplanationPlots(self)
+
+    def sentences(self, patient_id: str, top: int = 5) -> list[Sentence]:
+        """Say why one patient got its probability; see `theracast.predict.sentences.sentences`.
+
+        Parameters
+        ----------
+        patient_id : str
+            One of the patients.
+        top : int, default 5
+            Contributions of either sign that have a sentence of their own.
+
+        Returns
+        -------
+        list of Sentence
+            Their printed points add up to the printed prediction.
+
+        Examples
+        --------
+        >>> from theracast.features.datasets import load_cohort
+        >>> from theracast.models.base import ResponseModel
+        >>> from theracast.predict.explain import explain
+        >>> model = ResponseModel("melanoma_ici").fit(load_cohort("liu2019_mel"))
+        >>> said = explain(model, model.matrix(load_cohort("riaz2017_mel"))).sentences("Pt1")
+        >>> said[0].kind, said[-1].kind
+        ('reference', 'prediction')
+        """
+        from theracast.predict.sentences import sentences
+
+        return sentences(self, patient_id, top)
 
     def to_shap(self) -> Any:
         """Turn the explanation into one of shap's; see `theracast.predict.shap_bridge.to_shap`.
