@@ -168,8 +168,14 @@ def text_of(packet):
 
 
 def test_every_open_field_is_listed_at_the_end(scores, example):
-    for person, about in ((Person(), {}), (PERSON, ABOUT), (Person(), ABOUT)):
-        packet = filled(scores, example, person, about)
+    nameless = changed(scores, "Pt1", model_uri="", model_version="", provenance="")
+    for given, person, about in (
+        (scores, Person(), {}),
+        (scores, PERSON, ABOUT),
+        (scores, Person(), ABOUT),
+        (nameless, Person(), {}),
+    ):
+        packet = filled(given, example, person, about)
         heading, (last,) = packet.sections[-1]
         assert heading == "Left for you to fill in"
         assert [line[0] for line in last.lines] == list(packet.open)
