@@ -40,6 +40,30 @@ def show_example(wanted: bool) -> None:
         raise typer.Exit
 
 
+def show_person(wanted: bool) -> None:
+    """Print the example of details, and stop.
+
+    Parameters
+    ----------
+    wanted : bool
+        Whether it was asked for.
+
+    Raises
+    ------
+    Exit
+        When it was.
+
+    Examples
+    --------
+    >>> show_person(False)
+    """
+    if wanted:
+        from theracast.predict.packet.criteria import Person
+
+        typer.echo(Person.example_file(), nl=False)
+        raise typer.Exit
+
+
 def packet(
     model: Model,
     cohort: CohortArgument,
@@ -54,6 +78,10 @@ def packet(
     ] = None,
     example: Annotated[
         bool, typer.Option("--example", callback=show_example, is_eager=True, help="Print an example of criteria.")
+    ] = False,
+    example_person: Annotated[
+        bool,
+        typer.Option("--example-person", callback=show_person, is_eager=True, help="Print an example of details."),
     ] = False,
     rate: Rate = None,
     labelled: Labelled = None,

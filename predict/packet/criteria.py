@@ -331,6 +331,22 @@ class Person(_Fields):
         """
         return read_declared(path, cls, "the file of details")
 
+    @staticmethod
+    def example_file() -> str:
+        """Return the example that ships with the package: nobody, simulated.
+
+        Returns
+        -------
+        str
+            YAML.
+
+        Examples
+        --------
+        >>> "simulated: true" in Person.example_file()
+        True
+        """
+        return files("theracast.predict.packet").joinpath("example_person.yaml").read_text("utf-8")
+
     def details(self) -> dict[str, str]:
         """Return every detail by its title.
 
