@@ -1,13 +1,18 @@
 """Accessibility of every page, judged by axe in a browser: nothing serious, and every text stands out."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 from reports import ABOUT, COVERAGE, SETS, SPEC, changed, findings, visit
 from service import Client, choice_predictor, listening, response_predictor
 
 from theracast.features.cohort import as_cohort
+from theracast.features.datasets import load_cohort
+from theracast.predict.predictor import Predictor
 from theracast.predict.report.frame import write_page
 from theracast.predict.report.page import cohort_page, patient_page
+from theracast.predict.report.patient_facts import shipped_reference
 from theracast.predict.report.therapies import therapies_page
 
 FULL = ABOUT | {"sets": SETS, "coverage": COVERAGE}
@@ -24,12 +29,19 @@ def found(browser, html, path, scheme, width):
     return grave + trouble
 
 
+@pytest.fixture(scope="module")
+def told(model):
+    return Predictor(model, "0" * 64).score(load_cohort("riaz2017_mel"), explained=True, spread=True)
+
+
 @pytest.mark.parametrize(("scheme", "width"), LOOKS)
-def test_the_pages_of_a_response_model(browser, scores, tmp_path, scheme, width):
-    odd = changed(scores, "Pt1", reason="out of domain: the tumour type is renal", decision="abstain")
+def test_the_pages_of_a_response_model(browser, model, told, tmp_path, scheme, width):
+    odd = changed(told, "Pt2", reason="out of domain: the tumour type is renal", decision="abstain")
+    against = replace(told, explanation=replace(told.explanation, directions=dict.fromkeys(told.explanation.points, 1)))
+    known = {"model": model, "reference": shipped_reference(model)}
     for html in (
-        patient_page(scores, "Pt10", SPEC, FULL),
-        patient_page(odd, "Pt1", SPEC, FULL),
+        patient_page(against, "Pt1", SPEC, FULL | {"card_url": "card.html"}, back="index.html", **known),
+        patient_page(odd, "Pt2", SPEC, FULL, **known),
         cohort_page(odd, SPEC, FULL),
     ):
         assert found(browser, html, tmp_path / "p.html", scheme, width) == []

@@ -3,11 +3,15 @@
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
-from reports import ABOUT, HOSTILE, SPEC, changed, renamed, visit
+from reports import ABOUT, COVERAGE, HOSTILE, MEAN, PUBLISHED, SETS, SPEC, changed, renamed, row, visit
 
+from theracast.features.datasets import load_cohort
+from theracast.predict.predictor import Predictor
 from theracast.predict.report.frame import write_page
 from theracast.predict.report.page import cohort_page, patient_page
+from theracast.predict.report.patient_facts import Around, shipped_reference
 from theracast.predict.report.printed import signed
 
 
@@ -105,3 +109,23 @@ def test_the_strip_tells_patient_block_and_points(browser, scores, tmp_path):
     second = scores.explanation.probability.sort_values(kind="stable").index[1]
     assert told(page).startswith(f"{second}: {blocks.columns[1]} ")
     assert not trouble
+
+
+def test_every_kind_of_patient_prints_on_two_pages(browser, model, tmp_path):
+    known = load_cohort("riaz2017_mel")
+    wide = load_cohort("mgh2022_mel").wide().iloc[:2]
+    wide["clinical:cancer_type"] = ["Kidney", "melanoma"]
+    little = pd.DataFrame({"clinical:age": [61.0, -1.0]}, index=["known", "refused"])
+    long = ABOUT | {"validation": [row(f"cohort_{i}", "theracast", 0.6) for i in range(6)], "mean": [*MEAN, PUBLISHED],
+                    "sets": SETS, "coverage": COVERAGE}  # fmt: skip
+    predictor = Predictor(model, "0" * 64, uri="models:/melanoma_ici@champion", version="3")
+    page = browser.new_page()
+    for patients in (known, wide, little):
+        scores = predictor.score(patients, explained=True, spread=True)
+        decided = scores.table.drop_duplicates(["decision", "blocks_missing"]).patient_id.tolist()
+        around = Around.of(scores, model, shipped_reference(model), decided)
+        for patient in [*decided, *scores.rejects.get("patient_id", [])]:
+            html = patient_page(scores, patient, SPEC, long, around=around)
+            page.goto(write_page(html, tmp_path / "p.html").as_uri())
+            printed = page.pdf(prefer_css_page_size=True)
+            assert 1 <= len(re.findall(rb"/Type\s*/Page[^s]", printed)) <= 2, patient

@@ -49,6 +49,8 @@ def test_what_is_open_what_would_change_and_who_is_alike_stand_on_the_page(score
     assert "would settle" not in text
     assert "most alike" not in text
     assert "What would change it" not in text
+    assert "could land" not in text
+    assert "Against response" not in text, "what the model was not made for is evidence of nothing"
 
 
 def test_what_is_not_known_is_said_and_never_a_number(scores):
