@@ -17,7 +17,7 @@ import pandas as pd
 from theracast.checks import listed
 from theracast.errors import UsageError
 from theracast.features.matrix import FeatureMatrix
-from theracast.models.positions import normal_score, percentile
+from theracast.models.positions import normal_score, percentiles
 
 MEASURED, IN_PART, NOT_MEASURED, NO_REFERENCE = "measured", "in part", "not measured", "no reference"
 #: What lies outside these percentiles is said to be beyond the reference cohort.
@@ -207,23 +207,23 @@ def fingerprint(
     placed = [c for c in values.columns if c in reference]
     if not placed:
         raise UsageError("the reference holds no feature of the matrix", wanted="the model that made the matrix")
-    percentiles = pd.DataFrame(np.nan, index=values.index, columns=values.columns)
-    beyond = pd.DataFrame(np.int8(0), index=values.index, columns=values.columns)
-    expected = pd.Series(np.nan, index=values.columns)
-    columns, sides = {}, {}
-    for name in placed:
-        quantiles, column = _quantiles(name, reference[name]), values[name].to_numpy(dtype=np.float64)
-        columns[name] = percentile(column, quantiles)
-        low, high = np.quantile(quantiles, np.array(OUTER) / 100)
-        sides[name] = np.where(column < low, -1, np.where(column > high, 1, 0)).astype(np.int8)
-        expected[name] = ((quantiles < low).sum() + (quantiles > high).sum()) / (quantiles.size - 1)
-    percentiles[placed], beyond[placed] = pd.DataFrame(columns, values.index), pd.DataFrame(sides, values.index)
+    known = {name: _quantiles(name, reference[name]) for name in placed}
+    found = percentiles(values, known)
+    low, high, expected = np.full((3, values.shape[1]), np.nan)
+    for k, name in enumerate(values.columns):
+        if name in known:
+            quantiles = known[name]
+            low[k], high[k] = np.quantile(quantiles, np.array(OUTER) / 100)
+            expected[k] = ((quantiles < low[k]).sum() + (quantiles > high[k]).sum()) / (quantiles.size - 1)
+    given = values.to_numpy(dtype=np.float64)
+    sides = (given > high).astype(np.int8) - (given < low).astype(np.int8)
+    beyond = pd.DataFrame(sides, values.index, values.columns, copy=False)
     return Fingerprint(
-        percentiles=percentiles,
+        percentiles=found,
         beyond=beyond,
         values=values,
         indirect=matrix.proxy | (matrix.censored != 0),
-        blocks=_blocks(matrix, percentiles, beyond, expected, set(placed), _weights(weights, values.columns)),
+        blocks=_blocks(matrix, found, sides, expected, set(placed), _weights(weights, values.columns)),
         units={name: x.unit for name, x in matrix.lineage.items()},
         about={name: x.about for name, x in matrix.lineage.items()},
         cohort=cohort,
@@ -286,37 +286,41 @@ def by_block(contributions: pd.DataFrame) -> pd.DataFrame:
 
 def _blocks(
     matrix: FeatureMatrix,
-    percentiles: pd.DataFrame,
-    beyond: pd.DataFrame,
-    expected: pd.Series,
+    found: pd.DataFrame,
+    sides: np.ndarray,
+    expected: np.ndarray,
     placed: set[str],
     weights: pd.Series,
 ) -> pd.DataFrame:
-    owner, parts = _owner(pd.Series(percentiles.columns)), {}
+    places, weight_of = found.to_numpy(), weights.to_numpy()
+    owner, has = _owner(pd.Series(found.columns)).to_numpy(), np.array([c in placed for c in found.columns])
+    parts: dict[str, list[np.ndarray]] = {}
     for block in matrix.blocks:
-        names = [c for c in percentiles.columns[(owner == block).to_numpy()] if c in placed]
-        there = percentiles[names].notna().to_numpy()
+        mine = np.flatnonzero((owner == block) & has)
+        # row by row in memory, or numpy adds one patient in another order than fifty, and the last bit differs
+        here = np.take(places, mine, axis=1)
+        there = ~np.isnan(here)
         known = there.sum(axis=1)
-        weight = there * weights[names].abs().to_numpy()
-        signs = np.sign(weights[names].to_numpy())
-        scores = np.where(there, normal_score(percentiles[names].to_numpy()), 0.0) * signs
+        weight = there * np.abs(weight_of[mine])
+        scores = np.where(there, normal_score(here), 0.0) * np.sign(weight_of[mine])
         of = np.where(known > 0, known, np.nan)
         total = weight.sum(axis=1)
-        parts[block] = pd.DataFrame(
-            {
-                "position": (scores * weight).sum(axis=1) / np.where(total > 0, total, np.nan),
-                "beyond": (beyond[names].abs().to_numpy() * there).sum(axis=1) / of,
-                "expected": (there * expected[names].to_numpy()).sum(axis=1) / of,
-                "known": known,
-                "features": len(names),
-                "coverage": matrix.coverage[block].to_numpy(dtype=float),
-                "state": np.select([known == len(names), known > 0], [MEASURED, IN_PART], NOT_MEASURED)
-                if names
-                else NO_REFERENCE,
-            },
-            index=percentiles.index.rename("patient_id"),
-        )
-    return pd.concat(parts, names=["block"]).swaplevel()
+        measured = np.select([known == len(mine), known > 0], [MEASURED, IN_PART], NOT_MEASURED)
+        told = {
+            "position": (scores * weight).sum(axis=1) / np.where(total > 0, total, np.nan),
+            "beyond": (np.abs(np.take(sides, mine, axis=1)) * there).sum(axis=1) / of,
+            "expected": (there * expected[mine]).sum(axis=1) / of,
+            "known": known,
+            "features": np.full(len(known), len(mine)),
+            "coverage": matrix.coverage[block].to_numpy(dtype=float),
+            "state": measured if len(mine) else np.full(len(known), NO_REFERENCE),
+        }
+        for name, column in told.items():
+            parts.setdefault(name, []).append(column)
+    patients, blocks = found.index, pd.Index(matrix.blocks)
+    codes = [np.tile(np.arange(len(patients)), len(blocks)), np.repeat(np.arange(len(blocks)), len(patients))]
+    index = pd.MultiIndex([patients, blocks], codes, names=["patient_id", "block"], verify_integrity=False)
+    return pd.DataFrame({name: np.concatenate(columns) for name, columns in parts.items()}, index)
 
 
 def _quantiles(name: str, given: Sequence[float]) -> np.ndarray:
