@@ -91,6 +91,7 @@ def explain(
         residual=pd.Series(residual, index),
         cohort=", ".join(model.studies_),
         studies=matrix.studies,
+        site="" if site.intercept == 0.0 and site.slope == 1.0 else site.note or "recalibrated",
         directions={name: directions.get(name, 0) for name in names},
         pathways={name: known[name] for name in names if name in known},
     )

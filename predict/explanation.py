@@ -84,6 +84,8 @@ class Explanation:
         How many of the trainings without one study could tell of the patient; below two there is no spread.
     reference_of : str
         Whose prediction the reference is, where it is another than that.
+    site : str
+        What moved the probabilities to a site, reference and all; empty where nothing did.
 
     Examples
     --------
@@ -114,6 +116,7 @@ class Explanation:
     block_spread: pd.DataFrame | None = None
     replicas: pd.Series | None = None
     reference_of: str = ""
+    site: str = ""
 
     @property
     def plot(self) -> ExplanationPlots:

@@ -183,7 +183,8 @@ def _reference(explanation: Explanation, printed: Printed) -> Sentence:
         f"the average patient of {explanation.cohort or 'the training studies'} with the same kinds of data known and "
         "the same tumour type"
     )
-    text = f"Reference: {whose} has a {printed.reference:.1f}% probability of response."
+    moved = f", moved to the site ({explanation.site})" if explanation.site else ""
+    text = f"Reference: {whose} has a {printed.reference:.1f}% probability of response{moved}."
     return Sentence(text, printed.reference, "reference")
 
 

@@ -170,6 +170,21 @@ def test_somebody_else_is_a_wrong_call_and_no_id_is_said():
     assert "secret" not in str(caught.value)
 
 
+def test_a_reference_that_was_moved_to_a_site_is_said_so(model):
+    from theracast.features.datasets import load_cohort
+    from theracast.predict.predictor import Predictor
+
+    predictor, riaz = Predictor(model, "0" * 64), load_cohort("riaz2017_mel")
+    moved = predictor.score(riaz, explained=True, site=predictor.site(riaz, rate=0.1)).explanation
+    said = moved.sentences("Pt1")
+    assert said[0].text.endswith(
+        "probability of response, moved to the site (response rate given: 10%, matched to the mean of 51 patients)."
+    )
+    got, wanted = added_up(said)
+    assert got == wanted
+    assert "site" not in predictor.score(riaz, explained=True).explanation.sentences("Pt1")[0].text
+
+
 def test_nothing_is_promised():
     e = explained(20)
     e = replace(e, spread=e.points.abs() / 2)
