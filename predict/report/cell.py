@@ -123,8 +123,8 @@ def explanation_html(explanation: Explanation) -> str:
         parts.append(f'<table style="border-collapse:collapse;margin:.5em 0">{"".join(rows)}</table>')
         studies = cohorts_of(explanation).nunique()
         parts.append(_line(f"{studies} stud{'ies' if studies != 1 else 'y'}", small=True))
-    calls = (".plot.beeswarm()", ".plot.importance()", ".plot.dependence(feature)", ".sentences(id)")
-    calls += (".plot.waterfall(id)", ".patient(id)", ".to_shap()")
+    calls = [".plot.beeswarm()", ".plot.importance()", ".plot.dependence(feature)", ".sentences(id)"]
+    calls += [".plot.waterfall(id)", ".patient(id)", ".to_shap()"]
     parts.append(_line("Go on with " + ", ".join(f"<code>{c}</code>" for c in calls), small=True))
     return _box("Explanation", parts)
 
