@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from theracast.errors import DataError
@@ -190,7 +191,15 @@ class Cohort:
             for t in dict.fromkeys(t for c in cohorts for t in c.events)
         }
         studies = pd.concat([c.studies.rename(index=r) for c, r in zip(cohorts, renamed, strict=True)])
-        roster = pd.concat([c.roster for c in cohorts], ignore_index=True)
+        before = np.cumsum([0, *(len(c.roster) for c in cohorts)])
+        rosters = [
+            c.roster.assign(
+                patient_id=f"{c.name}:" + c.roster.patient_id,
+                repeats=c.roster.repeats.where(c.roster.repeats < 0, c.roster.repeats + start),
+            )
+            for c, start in zip(cohorts, before, strict=False)
+        ]
+        roster = pd.concat(rosters, ignore_index=True)
         sources = tuple(s for c in cohorts for s in c.sources)
         ids = pd.Index(studies.index, name="patient_id")
         name = "+".join(c.name for c in cohorts)

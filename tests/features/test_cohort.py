@@ -65,6 +65,17 @@ def test_subset_keeps_the_order_given():
         cohort.subset(["nobody"])
 
 
+def test_concat_keeps_the_account_of_every_row():
+    def cohort(name):
+        return Cohort.from_tables({"clinical": pd.DataFrame({"age": [61, 50, 50]}, index=["p", "q", "q"])}, name=name)
+
+    both = Cohort.concat([cohort("a"), cohort("b")])
+    assert both.roster.patient_id.tolist() == ["a:p", "a:q", "a:q", "b:p", "b:q", "b:q"]
+    assert both.roster.repeats.tolist() == [-1, -1, 1, -1, -1, 4]
+    assert both.ids.tolist() == ["a:p", "a:q", "b:p", "b:q"]
+    assert both.subset(both.roster.patient_id[both.roster.repeats < 0]).ids.tolist() == both.ids.tolist()
+
+
 def test_concat_keeps_studies_apart():
     both = Cohort.concat([load_cohort("hugo2016_mel"), load_cohort("mgh2022_mel")])
     assert len(both) == 60
