@@ -23,10 +23,13 @@ from theracast.models.base import OUTSIDE, ResponseModel
 from theracast.models.fingerprint import fingerprint
 from theracast.models.recalibration import AS_TRAINED, Recalibration
 from theracast.models.storage import load_model
-from theracast.predict.explain import explain
+from theracast.predict.explain import TOLERANCE, explain
 from theracast.predict.records import COLUMNS, Scores
 from theracast.predict.rows import Place, refused_rows, usable_rows
 from theracast.texts import Texts
+
+#: Note of a patient whose explanation is not given.
+WITHHELD = "the explanation is withheld: it does not add up to the prediction"
 
 
 @dataclass(frozen=True)
@@ -172,6 +175,12 @@ class Predictor:
             table[name] = Texts(same, (said,)).series(table.index)
         table["provenance"] = self._provenance(matrix)
         table["notes"] = _joined(matrix.notes, table.index, site.note).series(table.index)
+        why = None
+        if explained:
+            why = explain(self.model, matrix, site, spread=spread, predicted=table.probability.to_numpy())
+            lost = (why.residual.abs() > TOLERANCE).to_numpy()
+            if lost.any():
+                table.loc[lost, "notes"] = ["; ".join(filter(None, (n, WITHHELD))) for n in table.notes[lost]]
         kept = roster[(roster.code == "").to_numpy()]
         # every patient once, in the order of the rows: nothing is to be spread
         once = len(kept) == len(table) and pd.Index(kept.patient_id).equals(table.index)
@@ -185,9 +194,7 @@ class Predictor:
             lines[[*COLUMNS, *coverage]],
             refused_rows(roster),
             len(roster),
-            explain(self.model, matrix, site, spread=spread, predicted=table.probability.to_numpy())
-            if explained
-            else None,
+            why,
             tuple(kept.index.tolist()),
             self.model.fusion_.prior,
             site,

@@ -127,9 +127,8 @@ def beside_shap(rows: int, pairs: int) -> dict[str, object]:
     peer = shap.TreeExplainer(booster).shap_values
     told(matrix(100))  # compiles
     (found, blocks), peak = measured(partial(told, m))
-    output = (
-        sum(f.memory_usage(index=False).sum() for f in (found.points, found.percentile, found.proxy, blocks)) / 2**20
-    )
+    frames = (found.points, found.percentile, found.proxy, blocks)
+    output = sum(int(f.memory_usage(index=False).sum()) for f in frames) / 2**20
     long = rows >= LONG
     X = m.values.to_numpy()
     part = X[: rows // 10] if long else X

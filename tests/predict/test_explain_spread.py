@@ -16,7 +16,7 @@ from theracast.models.indications import INDICATIONS
 from theracast.models.recalibration import AS_TRAINED, Recalibration
 from theracast.predict import explain as module
 from theracast.predict.explain import explain
-from theracast.predict.predictor import Predictor
+from theracast.predict.predictor import WITHHELD, Predictor
 
 learners = pytest.mark.parametrize("learner", EXPERTS)
 
@@ -140,3 +140,18 @@ def test_the_predictor_tells_the_spread_when_asked(models, learner):
     assert predictor.score(cohort, explained=True).explanation.spread is None
     assert predictor.score(cohort).matrix is None
     assert replace(scores.explanation, spread=None).patient(cohort.ids[0]).spread.isna().all()
+
+
+def test_e01_a_prediction_whose_explanation_is_withheld_is_flagged(models, monkeypatch):
+    predictor, cohort = Predictor(models["logistic"], "0" * 64), load_cohort("hugo2016_mel")
+    honest = predictor.score(cohort, explained=True)
+    inner = models["logistic"].fusion_.shares
+    broken = np.arange(len(cohort)) % 3 == 0
+    monkeypatch.setattr(
+        models["logistic"].fusion_, "shares", lambda m: (s := inner(m)) and replace(s, base=s.base + 0.01 * broken)
+    )
+    scores = predictor.score(cohort, explained=True)
+    assert scores.table.notes.str.contains(WITHHELD).tolist() == broken.tolist()
+    assert scores.explanation.points[broken].isna().all(axis=None)
+    assert not honest.table.notes.str.contains(WITHHELD).any()
+    pd.testing.assert_series_equal(scores.table.probability, honest.table.probability, check_exact=True)
