@@ -39,7 +39,7 @@ def percentile(values: np.ndarray, quantiles: Sequence[float] | np.ndarray) -> n
     return np.where(np.isnan(values), np.nan, place)
 
 
-def percentiles(values: pd.DataFrame, reference: Mapping[str, Sequence[float]]) -> pd.DataFrame:
+def percentiles(values: pd.DataFrame, reference: Mapping[str, Sequence[float] | np.ndarray]) -> pd.DataFrame:
     """Place every feature of patients among its quantiles.
 
     Parameters

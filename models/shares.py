@@ -110,7 +110,7 @@ def shares_of(
         for there, mine in patterns(pd.DataFrame(~np.isnan(margins), columns=judged)):
             combiner = best_combiner(combiners, there)
             if combiner:
-                columns = np.ix_(mine, [judged.index(b) for b in combiner.blocks])
+                columns = np.ix_(mine, np.array([judged.index(b) for b in combiner.blocks]))
                 weights[first + columns[0], columns[1]] = combiner.fit.weights(kinds[mine])
                 base[first + mine] = combiner.fit.intercepts(kinds[mine])
                 margin[first + mine] = combiner.total(margins[columns], kinds[mine])
