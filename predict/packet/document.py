@@ -122,6 +122,8 @@ def _add_table(document: Document, lines: tuple[tuple[str, ...], ...]) -> None:
     table = document.add_table(rows=len(lines), cols=len(lines[0]), style="Table Grid")
     table.autofit = False
     widths = _WIDTHS[len(lines[0])]
+    for column, width in zip(table.columns, widths, strict=True):
+        column.width = Cm(width)  # LibreOffice reads the columns', Word the cells'
     for at, (row, line) in enumerate(zip(table.rows, lines, strict=True)):
         for cell, text, width in zip(row.cells, line, widths, strict=True):
             cell.width = Cm(width)
