@@ -1,0 +1,377 @@
+"""Landmarking: serial measurements update a baseline probability as time goes on.
+
+At a landmark only those count who are still at risk, and only what was measured until then is read (van Houwelingen
+2007, 10.1111/j.1467-9469.2006.00529.x). One logistic model is fitted to the landmarks stacked below each other, with
+weights for those who were lost before the horizon. Times are of one unit throughout, counted from one origin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+from scipy.special import logit
+from sklearn.base import BaseEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GroupKFold
+
+from theracast.errors import DataError, UsageError
+from theracast.models.estimates import read_columns
+from theracast.models.survival import kaplan_meier
+
+#: What is read of each marker until the landmark: its last value, that less the first, the greatest (of a yes or no:
+#: ever yes), and the least-squares slope per unit of time.
+SUMMARIES = ("last", "change", "max", "slope")
+_EDGE = 1e-4
+_FOLDS = 5
+
+
+def series_features(
+    visits: pd.DataFrame, ids: Sequence[str] | pd.Index, landmark: float, uses: Sequence[str] = SUMMARIES
+) -> pd.DataFrame:
+    """Sum up the visits of each patient until a landmark; what comes later is not read.
+
+    Parameters
+    ----------
+    visits : DataFrame
+        One row per visit: ``patient_id``, ``time`` and one column per marker (NaN where it was not measured).
+    ids : sequence of str
+        Patients, in the order wanted.
+    landmark : float
+        In the unit of ``time``; a visit on that very time counts.
+    uses : sequence of str
+        Of `SUMMARIES`.
+
+    Returns
+    -------
+    DataFrame of float64
+        One row per patient: ``<marker>__<summary>``. NaN without a visit; the slope of a single one is 0.
+
+    Raises
+    ------
+    DataError
+        THX-D22 when a visit has no time, or columns are missing.
+    UsageError
+        On an unknown summary.
+
+    Examples
+    --------
+    >>> visits = pd.DataFrame({"patient_id": ["a"] * 3, "time": [0, 10, 20], "crp": [8.0, 4.0, 90.0]})
+    >>> series_features(visits, ["a"], 10).iloc[0].to_dict()
+    {'crp__last': 4.0, 'crp__change': -4.0, 'crp__max': 8.0, 'crp__slope': -0.4}
+    """
+    unknown = [u for u in uses if u not in SUMMARIES]
+    if unknown:
+        raise UsageError("no such summary of a series", got=", ".join(unknown), wanted=", ".join(SUMMARIES))
+    if not {"patient_id", "time"} <= set(visits.columns):
+        raise DataError("wants columns patient_id and time", code="THX-D22", where="visits")
+    if visits["time"].isna().any():
+        raise DataError(
+            "visits without a time: nobody knows what was before the landmark",
+            code="THX-D22",
+            where="visits:time",
+            got=f"{int(visits['time'].isna().sum())} of {len(visits)}",
+            fix="Leave them out.",
+        )
+    index = pd.Index(ids, name="patient_id")
+    before = visits[visits["time"] <= landmark].sort_values(["patient_id", "time"], kind="stable")
+    columns: dict[str, pd.Series] = {}
+    for marker in (c for c in visits.columns if c not in ("patient_id", "time")):
+        known = before[before[marker].notna()]
+        grouped = known.groupby("patient_id")[marker]
+        first, last = grouped.first(), grouped.last()
+        made = {"last": last, "change": last - first, "max": grouped.max(), "slope": _slopes(known, marker)}
+        columns |= {f"{marker}__{u}": made[u].reindex(index) for u in uses}
+    return pd.DataFrame(columns, index=index, dtype=np.float64)
+
+
+def outcome_within(time: pd.Series, event: pd.Series, landmark: float, horizon: float) -> pd.DataFrame:
+    """Say who had the event within a horizon of the landmark, among those at risk there.
+
+    Parameters
+    ----------
+    time, event : Series
+        Time of the event or last seen; 1 = happened, 0 = censored. Indexed by patient.
+    landmark, horizon : float
+        In the unit of `time`; the event counts in (landmark, landmark + horizon].
+
+    Returns
+    -------
+    DataFrame
+        One row per patient at risk: ``y`` (1, 0; NaN when lost before the horizon) and ``weight``, the inverse
+        probability not to have been lost, by Kaplan-Meier of the censoring among them; 0 for those lost.
+
+    Raises
+    ------
+    DataError
+        As `theracast.models.survival.kaplan_meier`.
+
+    Examples
+    --------
+    >>> time, event = pd.Series([1, 4, 5, 9.0]), pd.Series([1, 0, 1, 0])
+    >>> outcome_within(time, event, 2, 5).round(2).values.tolist()
+    [[nan, 0.0], [1.0, 1.5], [0.0, 1.5]]
+    """
+    here = (time > landmark).to_numpy()
+    times, happened = time[here].astype(float), event[here]
+    end = landmark + horizon
+    gone, beyond = ((times <= end) & (happened == 1)).to_numpy(), (times > end).to_numpy()
+    table = kaplan_meier(times, happened)
+    staying = table["at_risk"] - table["events"]
+    observed = np.append(1.0, np.cumprod(1 - table["censored"] / staying.where(staying > 0, 1)))
+    known = table.index.to_numpy()
+    before = observed[np.searchsorted(known, times.to_numpy())]
+    late = observed[np.searchsorted(known, end, side="right")]
+    weight = np.where(gone, 1 / np.where(gone, before, 1), np.where(beyond, 1 / (late if late > 0 else 1), 0.0))
+    return pd.DataFrame({"y": np.where(gone, 1.0, np.where(beyond, 0.0, np.nan)), "weight": weight}, index=times.index)
+
+
+def weighted_auc(y: ArrayLike, score: ArrayLike, weight: ArrayLike) -> float:
+    """Area under the ROC curve of weighted patients; with the weights of `outcome_within`, that at the horizon.
+
+    Cases are those with the event until the horizon, controls those beyond it (cumulative/dynamic).
+
+    Parameters
+    ----------
+    y, score, weight : array-like of shape (n_patients,)
+        Outcome 0/1, score in any unit, and weight (0 counts for nothing).
+
+    Returns
+    -------
+    float
+        On 0-1, higher is better, ties count half; NaN when a class has no weight.
+
+    Raises
+    ------
+    DataError
+        On missing values, unequal lengths, or outcomes other than 0 and 1.
+
+    Examples
+    --------
+    >>> weighted_auc([0, 1, 1], [0.3, 0.2, 0.8], [1, 1, 3])
+    0.75
+    """
+    truth, values, weights = read_columns(y=y, score=score, weight=weight)
+    case, control = truth == 1, truth == 0
+    both = weights[case].sum() * weights[control].sum()
+    if not both > 0:
+        return float("nan")
+    order = np.argsort(values[control], kind="stable")
+    below, ranked = np.append(0.0, np.cumsum(weights[control][order])), values[control][order]
+    left, right = (below[np.searchsorted(ranked, values[case], side=s)] for s in ("left", "right"))
+    return float(weights[case] @ (left + right) / (2 * both))
+
+
+class DynamicModel(BaseEstimator):
+    """Update a baseline probability by what was measured until a landmark.
+
+    Parameters
+    ----------
+    landmarks : sequence of float
+        Times at which the model is fitted; it answers between the first and the last.
+    horizon : float, optional
+        How long after the landmark the event counts. Without it the outcome is fixed, such as response at week 6.
+    uses : sequence of str
+        Of `SUMMARIES`; none is a model of the baseline alone.
+    margin : bool, default True
+        Whether the baseline is read.
+    penalties : sequence of float
+        Values of C, the inverse strength of the ridge penalty; the best on patients left out is taken.
+
+    Attributes
+    ----------
+    coef_ : Series
+        Log-odds per standard deviation of each term.
+    penalty_ : float
+        The C taken.
+    n_ : dict of float to int
+        Patients whose outcome is known, per landmark.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)  # simulated
+    >>> ids = [f"p{i}" for i in range(200)]
+    >>> marker = rng.normal(size=200)
+    >>> visits = pd.DataFrame({"patient_id": ids, "time": 1.0, "marker": marker})
+    >>> y = pd.Series((marker + rng.normal(size=200) > 0).astype(float), ids)
+    >>> model = DynamicModel([1.0]).fit(pd.Series(0.5, ids), visits, pd.DataFrame({"y": y}))
+    >>> bool(model.predict(pd.Series(0.5, ids), visits, 1.0).corr(pd.Series(marker, ids)) > 0.9)
+    True
+    """
+
+    def __init__(
+        self,
+        landmarks: Sequence[float],
+        horizon: float | None = None,
+        uses: Sequence[str] = SUMMARIES,
+        margin: bool = True,
+        penalties: Sequence[float] = (0.01, 0.1, 1.0),
+    ) -> None:
+        self.landmarks, self.horizon, self.uses, self.margin = landmarks, horizon, uses, margin
+        self.penalties = penalties
+
+    def fit(self, baseline: pd.Series, visits: pd.DataFrame, outcome: pd.DataFrame) -> Self:
+        """Fit on the patients at risk at each landmark.
+
+        Parameters
+        ----------
+        baseline : Series of float
+            Probability before any visit, from a model that had not seen the patient; indexed by patient.
+        visits : DataFrame
+            As `series_features` takes it.
+        outcome : DataFrame
+            ``time`` and ``event`` where there is a horizon, else ``y`` (1, 0, NaN unknown); of the same patients.
+
+        Returns
+        -------
+        self
+            Fitted.
+
+        Raises
+        ------
+        DataError
+            THX-D24 when a class is missing, or patients differ.
+        UsageError
+            Without a landmark.
+
+        Examples
+        --------
+        >>> ids = list("abcdefghij")  # simulated
+        >>> visits = pd.DataFrame({"patient_id": ids, "time": 1.0, "m": range(10)})
+        >>> outcome = pd.DataFrame({"time": [9.0, 8, 9, 7, 9, 3, 3, 4, 2, 5], "event": [0] * 5 + [1] * 5}, index=ids)
+        >>> DynamicModel([1.0], horizon=5.0).fit(pd.Series(0.3, ids), visits, outcome).n_
+        {1.0: 10}
+        """
+        if not len(self.landmarks):
+            raise UsageError("a dynamic model needs a landmark", wanted="one time or more")
+        if not baseline.index.equals(outcome.index):
+            raise DataError("baseline and outcome are not of the same patients", code="THX-D24")
+        parts, truth = [], []
+        for s in self.landmarks:
+            told = self.outcome_at(outcome, s)
+            told = told[told["y"].notna()]
+            truth.append(told)
+            parts.append(self._terms(baseline.loc[told.index], visits, s))
+        self.n_ = {float(s): len(t) for s, t in zip(self.landmarks, truth, strict=True)}
+        X, rows = pd.concat(parts), pd.concat(truth)
+        if rows["y"].nunique() < 2:
+            raise DataError("the outcome has one class", code="THX-D24", got=f"{len(rows)} rows")
+        self.mean_, spread = X.mean(), X.std(ddof=0)
+        self.sd_ = spread.where(spread > 0, 1.0)
+        self.penalty_ = self._choose(X, rows)
+        self._fitted = self._regress(X, rows, self.penalty_)
+        self.coef_ = pd.Series(self._fitted.coef_[0], index=X.columns)
+        return self
+
+    def predict(self, baseline: pd.Series, visits: pd.DataFrame, landmark: float) -> pd.Series:
+        """Update the probability at a landmark.
+
+        Parameters
+        ----------
+        baseline : Series of float
+            Probability before any visit, indexed by patient.
+        visits : DataFrame
+            As `series_features` takes it; rows after the landmark are not read.
+        landmark : float
+            Between the first and the last that the model was fitted at.
+
+        Returns
+        -------
+        Series of float64
+            Probability of the event within the horizon of the landmark, or of the fixed outcome, in [0, 1]. For whoever
+            is still at risk: that is for the caller to know.
+
+        Raises
+        ------
+        UsageError
+            Outside the landmarks fitted.
+
+        Examples
+        --------
+        >>> DynamicModel([1.0, 2.0]).predict(pd.Series(0.5, ["a"]), pd.DataFrame(), 3.0)
+        Traceback (most recent call last):
+        ...
+        theracast.errors.UsageError: the model was not fitted so late or early | got: 3 | wanted: 1 to 2
+        """
+        low, high = min(self.landmarks), max(self.landmarks)
+        if not low <= landmark <= high:
+            raise UsageError(
+                "the model was not fitted so late or early", got=f"{landmark:g}", wanted=f"{low:g} to {high:g}"
+            )
+        X = self._terms(baseline, visits, landmark)
+        return pd.Series(self._fitted.predict_proba(self._scaled(X))[:, 1], index=X.index)
+
+    def outcome_at(self, outcome: pd.DataFrame, landmark: float) -> pd.DataFrame:
+        """Say what is to be predicted at a landmark, and for whom.
+
+        Parameters
+        ----------
+        outcome : DataFrame
+            As `fit` takes it.
+        landmark : float
+            In the unit of the times.
+
+        Returns
+        -------
+        DataFrame
+            ``y`` and ``weight``, as `outcome_within` has them; of a fixed outcome every weight is 1.
+
+        Examples
+        --------
+        >>> DynamicModel([1.0]).outcome_at(pd.DataFrame({"y": [1.0, None]}), 1.0)["weight"].tolist()
+        [1.0, 0.0]
+        """
+        if self.horizon is not None:
+            return outcome_within(outcome["time"], outcome["event"], landmark, self.horizon)
+        return pd.DataFrame({"y": outcome["y"], "weight": outcome["y"].notna().astype(float)}, index=outcome.index)
+
+    def _terms(self, baseline: pd.Series, visits: pd.DataFrame, landmark: float) -> pd.DataFrame:
+        """Lay out what the regression reads; without a visit the series say nothing, and that is a term."""
+        middle = (min(self.landmarks) + max(self.landmarks)) / 2
+        half = (max(self.landmarks) - min(self.landmarks)) / 2 or 1.0
+        when = (landmark - middle) / half
+        terms: dict[str, np.ndarray] = {"landmark": np.full(len(baseline), when)}
+        if self.margin:
+            log_odds = logit(np.clip(baseline.to_numpy(float), _EDGE, 1 - _EDGE))
+            terms |= {"baseline": log_odds, "baseline x landmark": log_odds * when}
+        if len(self.uses):
+            series = series_features(visits, baseline.index, landmark, self.uses)
+            terms["no visit"] = series.isna().all(axis=1).to_numpy(float)
+            terms |= {str(c): v.fillna(0.0).to_numpy() for c, v in series.items()}
+        return pd.DataFrame(terms, index=baseline.index)
+
+    def _scaled(self, X: pd.DataFrame) -> np.ndarray:
+        return ((X - self.mean_) / self.sd_).to_numpy()
+
+    def _regress(self, X: pd.DataFrame, rows: pd.DataFrame, C: float) -> LogisticRegression:
+        return LogisticRegression(C=C, max_iter=1000).fit(
+            self._scaled(X), rows["y"].to_numpy(int), sample_weight=rows["weight"].to_numpy()
+        )
+
+    def _choose(self, X: pd.DataFrame, rows: pd.DataFrame) -> float:
+        """Take the penalty that loses least likelihood on patients left out; a patient is in one fold."""
+        groups = X.index.to_numpy()
+        folds = min(_FOLDS, len(set(groups)))
+        if len(self.penalties) == 1 or folds < 2:
+            return float(self.penalties[0])
+        lost = np.zeros(len(self.penalties))
+        for train, test in GroupKFold(folds, shuffle=True, random_state=0).split(X, groups=groups):
+            if rows["y"].iloc[train].nunique() < 2:
+                continue
+            for k, C in enumerate(self.penalties):
+                p = self._regress(X.iloc[train], rows.iloc[train], C).predict_proba(self._scaled(X.iloc[test]))[:, 1]
+                y, w = rows["y"].to_numpy()[test], rows["weight"].to_numpy()[test]
+                lost[k] -= w @ np.log(np.clip(np.where(y == 1, p, 1 - p), 1e-12, 1))
+        return float(self.penalties[int(np.argmin(lost))])
+
+
+def _slopes(known: pd.DataFrame, marker: str) -> pd.Series:
+    """Least squares over time, 0 where there is one time only."""
+    patient = known["patient_id"]
+    centred = known["time"] - known.groupby("patient_id")["time"].transform("mean")
+    spread = (centred**2).groupby(patient).sum()
+    rise = (centred * known[marker]).groupby(patient).sum()
+    return (rise / spread.where(spread > 0)).fillna(0.0)
