@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import inspect
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from theracast.errors import UsageError
+from theracast.models.decision_curve import PLAUSIBLE
 from theracast.models.experts import EXPERTS
 from theracast.models.indications import INDICATIONS
 from theracast.provenance import digest_json
@@ -36,6 +37,9 @@ class Experiment(BaseModel):
         Whether tumour types have weights and response rates of their own.
     sets : dict of str to list of str
         Named sets of the cohorts, for which mean AUCs are given too.
+    thresholds : list of float
+        Probabilities from which one would treat, at which every validation tells the net benefit: from t up,
+        (1 - t) / t treatments in vain are taken for one response.
 
     Examples
     --------
@@ -54,6 +58,7 @@ class Experiment(BaseModel):
     options: dict[str, Any] = Field(default_factory=dict)
     tumour_aware: bool = True
     sets: dict[str, list[str]] = Field(default_factory=dict)
+    thresholds: list[Annotated[float, Field(gt=0, lt=1)]] = Field(default_factory=lambda: list(PLAUSIBLE), min_length=1)
 
     def model_post_init(self, context: object) -> None:
         """Fill in what the indication knows.
@@ -153,7 +158,7 @@ class Experiment(BaseModel):
         >>> a.digest == b.digest
         True
         """
-        return digest_json(self.model_dump(exclude={"claim", "sets"}))
+        return digest_json(self.model_dump(exclude={"claim", "sets", "thresholds"}))
 
 
 def _sensible(option: str, value: Any) -> bool:

@@ -5,12 +5,21 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
+from scipy.special import stdtrit
 
 from theracast.errors import DataError, UsageError
 from theracast.models.estimates import read_columns
 
 #: Probabilities from which one would treat, where nothing else is asked for.
 THRESHOLDS = tuple(np.round(np.arange(0.04, 0.61, 0.02), 2).tolist())
+#: The same in every validation: from nineteen treatments in vain for a response down to less than one.
+PLAUSIBLE = tuple(np.round(np.arange(0.05, 0.61, 0.05), 2).tolist())
+#: Below this many responders or non-responders nothing is claimed.
+FEW_OF_A_CLASS = 10
+TOO_FEW = "too few to tell"
+#: Name, among the cohorts, of their mean.
+MEAN_OF_COHORTS = "mean of the cohorts"
+_COLUMNS = ("net_benefit", "lower", "upper", "treat_all", "gain", "gain_lower", "gain_upper")
 
 
 def net_benefit(
@@ -98,3 +107,69 @@ def net_benefit(
             "gain_upper": gain_upper,
         }
     )
+
+
+def decision_table(
+    predictions: pd.DataFrame, model: str, thresholds: ArrayLike = PLAUSIBLE, draws: int = 500
+) -> pd.DataFrame:
+    """Net benefit of a model on every cohort, and its plain mean over those that are large enough.
+
+    Which threshold is right nobody reads from data: it is the price that patient and clinic put on a treatment in
+    vain. The table shows what each would have brought; it recommends none.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        One row per labelled patient: ``cohort``, ``y`` (1 responded) and the probability under the name of the model,
+        by a model that had not seen the cohort. Patients without a probability are left out.
+    model : str
+        Column of the probability.
+    thresholds : array-like of shape (n_thresholds,)
+        Probabilities from which one would treat, in (0, 1).
+    draws : int, default 500
+        How often the patients of a cohort are drawn.
+
+    Returns
+    -------
+    DataFrame
+        One row per cohort and threshold: ``cohort`` and the columns of `net_benefit`, with ``state``: empty, or
+        ``too few to tell`` below 10 responders or 10 non-responders. The cohort ``mean of the cohorts`` is the mean
+        over those of no such state, each counting the same, with Student's 95% interval over cohorts; it comes with
+        two of them or more.
+
+    Raises
+    ------
+    UsageError
+        As `net_benefit`.
+    DataError
+        As `net_benefit`.
+
+    Examples
+    --------
+    >>> p = pd.DataFrame({"cohort": "a", "y": [0, 0, 0, 1], "ours": [0.1, 0.3, 0.6, 0.8]})
+    >>> decision_table(p, "ours", [0.5])[["cohort", "net_benefit", "state"]].values.tolist()
+    [['a', 0.0, 'too few to tell']]
+    """
+    parts = []
+    for cohort, part in predictions[predictions[model].notna()].groupby("cohort", sort=False):
+        curve = net_benefit(part["y"], part[model], thresholds, draws=draws)
+        few = min((part["y"] == 1).sum(), (part["y"] == 0).sum()) < FEW_OF_A_CLASS
+        curve.insert(0, "cohort", cohort)
+        parts.append(curve.assign(state=TOO_FEW if few else ""))
+    if not parts:
+        return pd.DataFrame(columns=["cohort", "threshold", *_COLUMNS, "state"])
+    table = pd.concat(parts, ignore_index=True)
+    large = table[table["state"] == ""]
+    if large["cohort"].nunique() < 2:
+        return table
+    return pd.concat([table, _mean_over_cohorts(large)], ignore_index=True)
+
+
+def _mean_over_cohorts(table: pd.DataFrame) -> pd.DataFrame:
+    grouped = table.groupby("threshold")[["net_benefit", "treat_all", "gain"]]
+    mean, k = grouped.mean(), table["cohort"].nunique()
+    half = grouped.std() * float(stdtrit(k - 1, 0.975)) / np.sqrt(k)
+    ends = {"lower": mean["net_benefit"] - half["net_benefit"], "upper": mean["net_benefit"] + half["net_benefit"]}
+    ends |= {"gain_lower": mean["gain"] - half["gain"], "gain_upper": mean["gain"] + half["gain"]}
+    found = mean.assign(**ends, cohort=MEAN_OF_COHORTS, state="").reset_index()
+    return found[["cohort", "threshold", *_COLUMNS, "state"]]

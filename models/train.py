@@ -141,7 +141,9 @@ def train(
     def _told(name: str) -> None:
         progress(f"predicted {name} by the others")
 
-    validation = leave_cohorts_out(model, cohorts, experiment.holdout, _told, experiment.sets, jobs)
+    validation = leave_cohorts_out(
+        model, cohorts, experiment.holdout, _told, experiment.sets, jobs, experiment.thresholds
+    )
     progress("fit on all training cohorts")
     fitted = model.fit(Cohort.concat([cohorts[n] for n in experiment.cohorts]))
     return Training(experiment, fitted, validation, cohorts)

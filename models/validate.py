@@ -8,7 +8,7 @@ its interval; across cohorts there is a random-effects mean.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,9 @@ from theracast.features.matrix import FeatureMatrix
 from theracast.models.base import ResponseModel
 from theracast.models.baselines import baseline_predictions
 from theracast.models.conformal import coverage_table
+from theracast.models.decision_curve import PLAUSIBLE, decision_table
 from theracast.models.estimates import NOT_ESTIMABLE, Estimate
+from theracast.models.fairness import equity_audit
 from theracast.models.metrics import auc, auc_difference, balanced_accuracy, brier, calibration
 from theracast.models.pooling import pooled_auc, random_effects
 from theracast.models.published import PUBLISHED
@@ -53,6 +55,10 @@ class Validation:
         The same as `mean` for named sets of cohorts.
     coverage : DataFrame
         Coverage of the label sets per cohort (`theracast.models.conformal.coverage_table`).
+    net_benefit : DataFrame
+        What acting on the model is worth, per cohort and threshold (`theracast.models.decision_curve.decision_table`).
+    equity : DataFrame
+        The same model by sex, age, ancestry and more (`theracast.models.fairness.equity_audit`).
 
     Examples
     --------
@@ -65,6 +71,8 @@ class Validation:
     mean: pd.DataFrame
     sets: dict[str, pd.DataFrame] = field(default_factory=dict)
     coverage: pd.DataFrame = field(default_factory=pd.DataFrame)
+    net_benefit: pd.DataFrame = field(default_factory=pd.DataFrame)
+    equity: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 def leave_cohorts_out(
@@ -74,6 +82,7 @@ def leave_cohorts_out(
     progress: Callable[[str], None] = lambda name: None,
     sets: Mapping[str, Sequence[str]] | None = None,
     jobs: int = 1,
+    thresholds: Sequence[float] = PLAUSIBLE,
 ) -> Validation:
     """Predict each cohort by a model trained on the others, with what is published beside it.
 
@@ -91,6 +100,8 @@ def leave_cohorts_out(
         Named sets of cohorts for which means are taken too.
     jobs : int, default 1
         Processes.
+    thresholds : sequence of float
+        Probabilities from which one would treat, in (0, 1).
 
     Returns
     -------
@@ -113,10 +124,17 @@ def leave_cohorts_out(
     for name, part in zip(trains, Parallel(jobs, return_as="generator", pre_dispatch=jobs)(work), strict=True):
         progress(name)
         parts.append(part.assign(cohort=name))
-    return judged(pd.concat(parts), sets or {})
+    predictions = pd.concat(parts)
+    return replace(
+        judged(predictions, sets or {}, thresholds), equity=equity_audit(predictions, cohorts, holdout=holdout)
+    )
 
 
-def judged(predictions: pd.DataFrame, sets: Mapping[str, Sequence[str]] | None = None) -> Validation:
+def judged(
+    predictions: pd.DataFrame,
+    sets: Mapping[str, Sequence[str]] | None = None,
+    thresholds: Sequence[float] = PLAUSIBLE,
+) -> Validation:
     """Hold predictions against the labels.
 
     Parameters
@@ -125,11 +143,13 @@ def judged(predictions: pd.DataFrame, sets: Mapping[str, Sequence[str]] | None =
         As in `Validation.predictions`.
     sets : mapping of str to sequence of str, optional
         Named sets of cohorts for which means are taken too.
+    thresholds : sequence of float
+        Probabilities from which one would treat, in (0, 1).
 
     Returns
     -------
     Validation
-        All tables.
+        All tables but `equity`, which asks for the cohorts too.
 
     Examples
     --------
@@ -143,7 +163,8 @@ def judged(predictions: pd.DataFrame, sets: Mapping[str, Sequence[str]] | None =
         if predictions.cohort.isin(chosen).any()
     }
     coverage = coverage_table(predictions) if "set" in predictions else pd.DataFrame()
-    return Validation(predictions, cohort_table(predictions), mean_table(predictions), named, coverage)
+    worth = decision_table(predictions, MODEL, thresholds)
+    return Validation(predictions, cohort_table(predictions), mean_table(predictions), named, coverage, worth)
 
 
 def answers(fitted: ResponseModel, test: Cohort, unseen: FeatureMatrix) -> pd.DataFrame:
