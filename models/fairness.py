@@ -119,7 +119,7 @@ def equity_audit(
     ...                   "set": "both", "decision": "abstain"}, index=clinical.index)
     >>> audit = equity_audit(p, {"made_up": cohort})
     >>> audit[audit.attribute == "sex"][["group", "n", "auc", "abstains"]].values.tolist()
-    [['female', 40, 1.0, 1.0]]
+    [['female', 40.0, 1.0, 1.0]]
     """
     if predictions.empty:
         return pd.DataFrame(columns=list(COLUMNS))

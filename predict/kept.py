@@ -12,7 +12,7 @@ from theracast.models.validate import MODEL, Validation
 
 #: What every reader of a table may rely on, also where a model was kept by an earlier version.
 _COLUMNS = ("cohort", "model", "n", "R", "NR", "auc", "auc_lower", "auc_upper", "note")
-_WORDS = ("cohort", "model", "note", "holds", "within")
+_WORDS = ("cohort", "model", "note", "holds", "within", "state", "attribute", "group")
 
 
 def pack_validation(validation: Validation) -> dict[str, Any]:
@@ -26,7 +26,7 @@ def pack_validation(validation: Validation) -> dict[str, Any]:
     Returns
     -------
     dict
-        JSON-ready: ``validation``, ``mean``, ``sets`` and ``coverage``.
+        JSON-ready: ``validation``, ``mean``, ``sets``, ``coverage``, ``net_benefit`` and ``equity``.
 
     Examples
     --------
@@ -41,6 +41,8 @@ def pack_validation(validation: Validation) -> dict[str, Any]:
         "mean": _records(validation.mean),
         "sets": {name: _records(mean) for name, mean in validation.sets.items()},
         "coverage": _records(validation.coverage),
+        "net_benefit": _records(validation.net_benefit),
+        "equity": _records(validation.equity),
     }
 
 
@@ -70,7 +72,7 @@ def unpack_validation(about: Mapping[str, Any]) -> Validation | None:
         table.reindex(columns=[*table.columns, *(c for c in _COLUMNS if c not in table)]),
         _frame(about.get("mean") or []),
         {name: _frame(records) for name, records in (about.get("sets") or {}).items()},
-        _frame(about.get("coverage") or []),
+        *(_frame(about.get(name) or []) for name in ("coverage", "net_benefit", "equity")),
     )
 
 
@@ -116,7 +118,8 @@ def validation_files(validation: Validation) -> dict[str, pd.DataFrame]:
     Returns
     -------
     dict of str to DataFrame
-        ``validation.csv``, ``mean.csv``, ``coverage.csv``; ``sets.csv`` where cohorts have named sets.
+        ``validation.csv``, ``mean.csv``, ``coverage.csv``, ``net_benefit.csv``; ``equity.csv`` where groups were
+        looked at, ``sets.csv`` where cohorts have named sets.
 
     Examples
     --------
@@ -127,6 +130,8 @@ def validation_files(validation: Validation) -> dict[str, pd.DataFrame]:
     """
     sets = [mean.assign(set=name) for name, mean in validation.sets.items()]
     tables = {"validation.csv": validation.table, "mean.csv": validation.mean, "coverage.csv": validation.coverage}
+    tables |= {"net_benefit.csv": validation.net_benefit}
+    tables |= {"equity.csv": validation.equity} if len(validation.equity) else {}
     return tables | ({"sets.csv": pd.concat(sets)} if sets else {})
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from theracast.models.baselines import BASELINES
@@ -9,7 +11,12 @@ from theracast.models.estimates import Estimate
 from theracast.models.fusion import SET_LEVEL
 from theracast.models.ranking import RANKED
 from theracast.models.selection import SelectionModel
+from theracast.models.subgroups import ATTRIBUTES, SMALLEST
 from theracast.models.validate import MODEL, Validation
+
+#: Thresholds of a decision curve that a table shows.
+SHOWN = 4
+EQUITY_SHOWN = tuple(a for a in ATTRIBUTES if a != "study")
 
 
 def cohort_rows(validation: Validation) -> pd.DataFrame:
@@ -138,6 +145,89 @@ def coverage_rows(validation: Validation) -> pd.DataFrame:
     return out
 
 
+def decision_rows(validation: Validation) -> pd.DataFrame:
+    """Say what treating by the model is worth on each cohort, at each of a few thresholds.
+
+    Parameters
+    ----------
+    validation : Validation
+        From `leave_cohorts_out`.
+
+    Returns
+    -------
+    DataFrame of str
+        ``cohort``; per threshold, ``treat from 30%`` and so on, the net benefit above the better of treating everyone
+        and no one, in responses per 100 patients with its interval; ``note``. At most `SHOWN` thresholds. No rows
+        where none were kept.
+
+    Examples
+    --------
+    >>> from theracast.models.decision_curve import decision_table
+    >>> p = pd.DataFrame({"cohort": "a", "y": [0, 1] * 10, "theracast": [0.2, 0.8] * 10})
+    >>> worth = decision_table(p, "theracast", [0.5])
+    >>> decision_rows(Validation(p, p, p, net_benefit=worth)).columns.tolist()
+    ['cohort', 'treat from 50%', 'note']
+    """
+    held = validation.net_benefit
+    if held.empty:
+        return pd.DataFrame()
+    thresholds = sorted(held["threshold"].unique())
+    step = -(-len(thresholds) // SHOWN)
+    # every step-th, and the same ones whatever the cohort: of .05 to .6, .15 .3 .45 .6
+    chosen = thresholds[step - 1 :: step]
+    rows = []
+    for cohort, part in held.groupby("cohort", sort=False):
+        at = part.set_index("threshold")
+        texts = {f"treat from {t:.0%}": _per_hundred(at.loc[t]) for t in chosen}
+        rows.append({"cohort": cohort} | texts | {"note": at["state"].iloc[0]})
+    return pd.DataFrame(rows)
+
+
+def equity_rows(validation: Validation, attributes: Sequence[str] = EQUITY_SHOWN) -> pd.DataFrame:
+    """Say of each group how the model did on it, and how many of it there were.
+
+    Parameters
+    ----------
+    validation : Validation
+        From `leave_cohorts_out`.
+    attributes : sequence of str
+        Of `theracast.models.subgroups.ATTRIBUTES`, those to show; by default all but the study, which the other tables
+        are told by.
+
+    Returns
+    -------
+    DataFrame of str
+        ``attribute``, ``group``, ``in training`` (share of the training patients), ``n (R/NR)``, ``AUC`` with
+        interval, ``observed - expected`` response rate with interval, ``covered``, ``abstains``, ``missed`` (share of
+        responders with a decision who were told no response) and ``note``. No rows where no groups were looked at.
+
+    Examples
+    --------
+    >>> equity_rows(Validation(pd.DataFrame(), pd.DataFrame(), pd.DataFrame())).empty
+    True
+    """
+    if validation.equity.empty:
+        return pd.DataFrame()
+    rows = []
+    for _, r in validation.equity[validation.equity["attribute"].isin(attributes)].iterrows():
+        classes = f"{r['R']:.0f}/{r['NR']:.0f}" if r["R"] == r["R"] else "-"
+        rows.append(
+            {
+                "attribute": r["attribute"].replace("_", " "),
+                "group": r["group"],
+                "in training": _percent(r["trained"]),
+                "n (R/NR)": f"{r['n']:.0f} ({classes})" if r["n"] == r["n"] else f"below {SMALLEST}",
+                "AUC": str(_estimate(r, "auc")).replace("not estimable", ""),
+                "observed - expected": str(_estimate(r, "calibration")).replace("not estimable", ""),
+                "covered": _percent(r["coverage"]),
+                "abstains": _percent(r["abstains"]),
+                "missed": _percent(r["missed"]),
+                "note": r["note"],
+            }
+        )
+    return pd.DataFrame(rows)
+
+
 def evidence_rows(model: SelectionModel) -> pd.DataFrame:
     """Say what the model of each therapy rests on.
 
@@ -215,6 +305,15 @@ def markdown(frame: pd.DataFrame) -> str:
         *([str(v) for v in row] for row in frame.to_numpy()),
     ]
     return "\n".join("|" + "|".join(c if c == "---" else f" {c} " for c in line) + "|" for line in lines)
+
+
+def _per_hundred(row: pd.Series) -> str:
+    value, lower, upper = (round(100 * row[k], 1) + 0.0 for k in ("gain", "gain_lower", "gain_upper"))
+    return f"{value:.1f} ({lower:.1f} to {upper:.1f})"
+
+
+def _percent(share: float) -> str:
+    return "" if share != share else f"{share:.0%}"
 
 
 def _estimate(row: pd.Series, name: str) -> Estimate:
