@@ -146,7 +146,7 @@ def _train_selection(wanted: SelectionExperiment, where: Path, promote: bool, tr
 
 
 def _show_validation(validation: Validation) -> None:
-    from theracast.predict.tables import cohort_rows, coverage_rows, mean_rows, set_rows
+    from theracast.predict.tables import cohort_rows, coverage_rows, decision_rows, equity_rows, mean_rows, set_rows
 
     show(cohort_rows(validation), "AUC on cohorts the model never saw (95% interval)")
     show(mean_rows(validation), "Random-effects mean over the cohorts")
@@ -154,6 +154,12 @@ def _show_validation(validation: Validation) -> None:
         show(rows, f"Random-effects mean over set {escape(name)}")
     if len(validation.coverage):
         show(coverage_rows(validation), "Coverage of the label sets on cohorts the model never saw")
+    if len(validation.net_benefit):
+        title = "Treating by the model above the better of treating all and none: responses per 100 (95% interval)"
+        show(decision_rows(validation), title)
+        out.print("Which threshold is right is yours to say: from t up, (1 - t) / t treatments in vain per response.")
+    if len(validation.equity):
+        show(equity_rows(validation), "Equity: the same model by groups (AUC within cohorts)")
 
 
 for verb in (rank, serve, blocks, check, build):

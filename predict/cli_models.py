@@ -251,13 +251,17 @@ def _show_figures(about: dict[str, Any]) -> None:
     import pandas as pd
 
     from theracast.predict.kept import unpack_validation
-    from theracast.predict.tables import mean_rows, set_rows
+    from theracast.predict.tables import decision_rows, equity_rows, mean_rows, set_rows
 
     validation = unpack_validation(about)
     if validation is not None and len(validation.mean):
         show(mean_rows(validation), "Random-effects mean over the cohorts (AUC, cohorts it never saw)")
         for name, rows in set_rows(validation).items():
             show(rows, f"Random-effects mean over set {escape(name)}")
+    if validation is not None and len(validation.net_benefit):
+        show(decision_rows(validation), "Treating by it above the better of all and none (responses per 100 patients)")
+    if validation is not None and len(validation.equity):
+        show(equity_rows(validation), "Equity: the same model by groups (AUC within cohorts)")
     if about.get("evidence"):
         arms = pd.DataFrame(about["evidence"])
         columns = [c for c in ("study", "therapy", "n", "responders", "auc", "auc_lower", "auc_upper") if c in arms]
