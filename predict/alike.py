@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.special import expit
+from scipy.special import expit, logit
 
 from theracast.models.base import ResponseModel
 from theracast.models.conformal import SETS
@@ -94,7 +94,7 @@ class Alike:
         """
         sets = self.model.fusion_.sets
         numbers = {t: self._numbers(t, blocks) for t, blocks in usable.items()}
-        plans, same, best = self._planned(usable, tests, budget)
+        plans, same, side, best = self._planned(usable, tests, budget)
         out = []
         for k, patient in enumerate(self.now.index):
             mine = self.now.iloc[k]
@@ -104,6 +104,7 @@ class Alike:
                 "probability": mine["probability"],
                 "decision": mine["decision"],
                 "same_decision": same[k],
+                "same_side": side[k],
                 "expected_tests": plan.expected_tests,
                 "expected_cost": plan.expected_cost if cost else np.nan,
                 "outlook": _outlook(mine, bool(self.held[k]), same[k], best[k], plan) if usable and sets else "",
@@ -169,13 +170,17 @@ class Alike:
 
     def _planned(
         self, usable: Mapping[str, tuple[str, ...]], tests: DiagnosticTests, budget: float | None
-    ) -> tuple[list[tuple[Plan, bool]], np.ndarray, np.ndarray]:
-        """Plan; the share of draws in which all tests change nothing; the best chance that any set of tests settles."""
+    ) -> tuple[list[tuple[Plan, bool]], np.ndarray, np.ndarray, np.ndarray]:
+        """Plan; the shares of draws in which all tests change nothing; the best chance that any set of them settles."""
         n, nothing = len(self.now), Plan((), (), 0.0, 0.0, True)
         if not usable or self.model.fusion_.sets is None:
-            return [(nothing, False)] * n, np.full(n, np.nan), np.full(n, np.nan)
+            return [(nothing, False)] * n, *(np.full(n, np.nan) for _ in range(3))
         results = PossibleResults(self.model.fusion_, self.margins, self.tumours, usable)
         same = (self._decisions(results, tuple(usable)) == self._current()[:, None]).mean(axis=1)
+        average = logit(self.model.fusion_.prior)
+        before = results.after(())
+        side = ((results.after(tuple(usable)) >= average) == (before >= average)).mean(axis=1)
+        side[np.isnan(before).any(axis=1)] = np.nan
         figures = {t: tests.tests[t].cost for t in usable}
         money = {t: f.value for t, f in figures.items() if f is not None}
         priced = budget is not None or len(money) == len(usable)
@@ -186,7 +191,7 @@ class Alike:
         anything = best_sequences(settled, dict.fromkeys(usable, 1.0))
         plans = best_sequences(settled, money, budget) if priced else anything
         best = np.array([p.reached[-1] if p.tests else 0.0 for p in anything])
-        return [(p, priced) for p in plans], same, best
+        return [(p, priced) for p in plans], same, side, best
 
 
 def _ranked(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -202,9 +207,9 @@ def _outlook(now: pd.Series, held: bool, same: float, best: float, plan: Plan) -
     if held:
         return f"no test would settle it: {now['reason']}"
     if now["decision"] != "abstain":
-        return f"decided; all tests together would change it in {1.0 - same:.0%}"
+        return f"decided: all tests together would change it in {1.0 - same:.0%}"
     if best < UNLIKELY:
         return f"no test would settle it: {best:.0%} chance at most"
     if not plan.tests:
-        return f"no test within the budget would settle it; with all of them {best:.0%} at most"
-    return f"the sequence would settle it in {plan.reached[-1]:.0%}"
+        return f"no test within the budget would settle it: {best:.0%} with all of them"
+    return f"the sequence could settle it: {plan.reached[-1]:.0%}"

@@ -29,7 +29,7 @@ from theracast.predict.rows import refused_rows, usable_rows
 #: Of what a row says, these are numbers of the test.
 NUMBERS = ("decides", "changes", "information", "entropy_reduction", "set_reduction")
 #: And these of the patient, the same in all of his rows.
-OF_PATIENT = ("probability", "decision", "same_decision", "expected_tests", "expected_cost", "outlook")
+OF_PATIENT = ("probability", "decision", "same_decision", "same_side", "expected_tests", "expected_cost", "outlook")
 COLUMNS = (
     "patient_id", "test", "gives", "rank", "step", "reached", *NUMBERS, "cost", "currency", "days", "value_per_cost",
     *OF_PATIENT, "note",
@@ -167,7 +167,8 @@ def next_tests(
         another than now, all grounds to abstain counted; ``information`` on the answer and ``entropy_reduction`` of the
         probability, in bits (the latter may be below 0); ``set_reduction``, by how many labels the set gets smaller.
         ``cost`` and ``days``, NaN where open. Of the patient: ``probability`` and ``decision`` now; ``same_decision``,
-        the share of draws in which all tests together leave the decision as it is; ``expected_tests`` and
+        the share of draws in which all tests together leave the decision as it is, and ``same_side``, in which they
+        leave the probability on the same side of the average training patient's; ``expected_tests`` and
         ``expected_cost`` of the sequence, which stops at a decision; ``outlook``, in words. ``note``, why numbers are
         missing, or empty.
 
