@@ -18,8 +18,11 @@ import pyarrow.parquet as pq
 
 import theracast
 from theracast.errors import DataError, ModelError, SetupError, UsageError
+from theracast.features.cohort import Cohort
 from theracast.models.recalibration import AS_TRAINED, Recalibration
+from theracast.predict.file_parts import file_parts
 from theracast.predict.files import replace_file, write_accounted
+from theracast.predict.made_of import file_digest, provenance, sealed, sources_of
 from theracast.predict.predictor import Predictor
 from theracast.predict.records import Scores
 from theracast.predict.stream_chunk import Settings
@@ -39,7 +42,7 @@ _SINGLE = ("patient_id", "row", *_DENSE)
 EXPLAIN = ("none", "top5", "all")
 
 
-def write_scores(scores: Scores, path: str | Path) -> dict[str, Any]:
+def write_scores(scores: Scores, path: str | Path, X: Cohort | None = None) -> dict[str, Any]:
     """Write a scores table; refused rows go to ``<name>.rejects.parquet``, the account to ``<name>.json``.
 
     Parameters
@@ -48,12 +51,14 @@ def write_scores(scores: Scores, path: str | Path) -> dict[str, Any]:
         From `Predictor.score`.
     path : str or Path
         The Parquet file; replaced whole or not at all.
+    X : Cohort, optional
+        What was scored: with it `theracast.predict.verify.verify_scores` can name a table and column that changed.
 
     Returns
     -------
     dict
-        The account: ``rows_in``, ``scored``, ``abstained``, ``rejected``; and ``prior`` and ``site`` of
-        `Scores.assumptions`.
+        The account: ``rows_in``, ``scored``, ``abstained``, ``rejected``; ``prior`` and ``site`` of
+        `Scores.assumptions`; ``provenance`` and ``sealed``, by which the scores can be verified.
 
     Raises
     ------
@@ -72,7 +77,17 @@ def write_scores(scores: Scores, path: str | Path) -> dict[str, Any]:
     """
     account = {**scores.account(), **scores.assumptions()}
     write_accounted(scores.table, scores.rejects, account, path)
-    return account
+    read = sources_of(X) if X is not None else {}
+    units = {str(k): str(v) for k, v in X.units.items()} if X is not None else {}
+    return _closed(Path(path), account, provenance(scores.parts, read, units=units))
+
+
+def _closed(path: Path, account: Mapping[str, Any], made: Mapping[str, Any]) -> dict[str, Any]:
+    """Write the account, with the digests of the files beside it."""
+    files = {"scores": file_parts(path), "rejects": file_digest(path.with_suffix(".rejects.parquet"))}
+    closed = sealed({**account, "provenance": {**made, "files": files}})
+    replace_file(path.with_suffix(".json"), lambda p: p.write_text(json.dumps(closed)))
+    return closed
 
 
 def score_dataset(
@@ -125,7 +140,8 @@ def score_dataset(
     Returns
     -------
     dict
-        The account, as `write_scores`; ``reasons`` and ``codes`` with their counts; model, times (UTC) and speed.
+        The account, as `write_scores` closes it; ``reasons`` and ``codes`` with their counts; model, times (UTC) and
+        speed.
 
     Raises
     ------
@@ -189,7 +205,9 @@ def score_dataset(
         account = _finish(job, sink, table, done, predictor, site)
         account["began"], account["seconds"] = facts["begun"], round(time.monotonic() - began, 3)
         account["finished"] = datetime.now(UTC).isoformat(timespec="seconds")
-        replace_file(sink.with_suffix(".json"), lambda p: p.write_text(json.dumps(account)))
+        read = {"sha256": table.digest, "rows": size, "sums": [facts.get("sums", {}) for facts in done]}
+        made = provenance(predictor.parts, read, units=dict(units or {}), explain=explain)
+        account = _closed(sink, account, made)
         job.remove()
     return account
 

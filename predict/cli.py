@@ -20,6 +20,7 @@ from theracast.predict.cli_rank import rank
 from theracast.predict.cli_report import report
 from theracast.predict.cli_score import Tracking, score
 from theracast.predict.cli_serve import serve
+from theracast.predict.cli_verify import verify
 from theracast.predict.console import err, out, require_cohorts, show, steps
 
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ def _show_validation(validation: Validation) -> None:
         show(equity_rows(validation), "Equity: the same model by groups (AUC within cohorts)")
 
 
-for verb in (rank, serve, blocks, check, build):
+for verb in (rank, serve, verify, blocks, check, build):
     app.command()(verb)
 app.add_typer(datasets, name="datasets")
 app.add_typer(models, name="models")

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from theracast.errors import DataError
-from theracast.predict.console import CohortArgument, Units, cohort_named, out, show
+from theracast.predict.console import out, show
 
 if TYPE_CHECKING:
     from theracast.predict.promotion import Promotion
@@ -44,8 +43,6 @@ def models(ctx: typer.Context, tracking: Tracking = None) -> None:
       theracast models rollback melanoma_ici      to the champion before
       theracast models export melanoma_ici m.zip  to be without a registry
       theracast models import m.zip               every byte checked
-      theracast models replay s.parquet COHORT    are scores of then the
-                                                  same to the last bit?
     """  # noqa: D301 # \b is how click keeps lines apart
     ctx.obj = tracking
     if ctx.invoked_subcommand is None:
@@ -194,36 +191,6 @@ def _import(
         highlight=False,
         soft_wrap=True,
     )
-
-
-@app.command("replay")
-def _replay(
-    ctx: typer.Context,
-    scores: Annotated[Path, typer.Argument(metavar="SCORES", help="Parquet file that 'theracast score' wrote.")],
-    cohort: CohortArgument,
-    unit: Units = None,
-    tracking: Tracking = None,
-) -> None:
-    """Score again with the version that scored, and compare to the last bit.
-
-    Where a line differs, it says whether the model, the code or the
-    patient's input is another or missing.
-    """
-    from theracast.predict.replay import OUTCOMES, replay_scores
-
-    told = replay_scores(scores, cohort_named(cohort, unit), tracking=_where(ctx, tracking))
-    account = {"lines": len(told), **{o: int((told.outcome == o).sum()) for o in OUTCOMES}}
-    for why, n in told.why[told.outcome != "same"].value_counts().items():
-        out.print(f"  {n}: {escape(str(why))}", highlight=False, soft_wrap=True)
-    out.print_json(data=account, indent=None)
-    if account["same"] < account["lines"]:
-        raise DataError(
-            "not all scores come out the same",
-            code="THX-R11",
-            where=scores.name,
-            got=f"{account['same']} of {account['lines']} lines",
-            fix="Give the tables and the registry of then; what is another or missing is told above.",
-        )
 
 
 def _where(ctx: typer.Context, tracking: str | None) -> str | None:

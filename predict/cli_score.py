@@ -159,7 +159,8 @@ def score(
         out.print(f"  abstained {n}: {escape(str(reason))}", highlight=False)
     for code, n in account.pop("codes", {}).items():
         out.print(f"  rejected {n}: {code}, see {escape(str(output.with_suffix('.rejects.parquet')))}", highlight=False)
-    out.print(json.dumps({**account, "output": str(output)}), highlight=False, soft_wrap=True)
+    told = {k: v for k, v in account.items() if k not in ("provenance", "sealed")}  # they are for 'theracast verify'
+    out.print(json.dumps({**told, "output": str(output)}), highlight=False, soft_wrap=True)
 
 
 def is_wide(cohort: str) -> bool:
@@ -212,8 +213,26 @@ def tell_site(site: Recalibration) -> None:
         out.print(f"  site: {escape(site.note)} ({line})", highlight=False, soft_wrap=True)
 
 
-def _loaded(model: str, tracking: str | None) -> Predictor:
-    """Load a model; a folder needs no registry."""
+def load_model_named(model: str, tracking: str | None) -> Predictor:
+    """Load a model; a folder needs no registry.
+
+    Parameters
+    ----------
+    model : str
+        As typed.
+    tracking : str or None
+        As in `theracast.predict.store.store_uri`.
+
+    Returns
+    -------
+    Predictor
+        Ready.
+
+    Examples
+    --------
+    >>> callable(load_model_named)
+    True
+    """
     folder = Path(model)
     if re.match(r"^(models|runs|mlflow-artifacts):/", model) or not folder.is_dir():
         from theracast.predict.registry import load_predictor
@@ -235,12 +254,12 @@ def _at_once(
         step("read the cohort")
         tables, known = cohort_named(cohort, unit), _labelled(labelled, unit)
         step("load the model")
-        predictor = _loaded(model, tracking)
+        predictor = load_model_named(model, tracking)
         step("fit the model to the site")
         site = predictor.site(tables, rate=rate, labelled=known)
         step(f"score {len(tables)} patients")
         scores = predictor.score(tables, strict=strict, site=site)
-        account = write_scores(scores, output)
+        account = write_scores(scores, output, tables)
     reasons = scores.table.reason[scores.table.decision == "abstain"].value_counts().to_dict()
     return site, {**account, "reasons": reasons, "codes": scores.rejects.code.value_counts().to_dict()}
 
@@ -256,7 +275,7 @@ def _long(
         raise DataError("no such cohort", code="THX-D33", where=cohort, wanted="a folder of tables or a wide table")
     with steps() as step:
         step("load the model")
-        predictor = _loaded(_pinned(model, output), tracking)
+        predictor = load_model_named(_pinned(model, output), tracking)
         step("fit the model to the site")
         if rate is not None:
             from theracast.predict.stream_site import site_of
@@ -264,7 +283,7 @@ def _long(
             site = site_of(cohort, predictor, rate, chunk_rows=how["chunk_rows"], units=units)
         else:
             site = predictor.site(labelled=_labelled(labelled, unit))
-    with _rows() as tell:
+    with counting_rows("score") as tell:
         account = score_dataset(cohort, output, predictor, site=site, units=units, progress=tell, **how)
     return site, account
 
@@ -284,9 +303,25 @@ def _pinned(model: str, output: Path) -> str:
 
 
 @contextmanager
-def _rows() -> Iterator[Callable[[int, int], None]]:
-    """Show the rows done and the time left; on a file or pipe nothing."""
-    columns = (TextColumn("score"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"))
+def counting_rows(verb: str) -> Iterator[Callable[[int, int], None]]:
+    """Show the rows done and the time left; on a file or pipe nothing.
+
+    Parameters
+    ----------
+    verb : str
+        What is done with them.
+
+    Yields
+    ------
+    callable
+        Takes the rows done and the rows in all.
+
+    Examples
+    --------
+    >>> with counting_rows("score") as tell:
+    ...     tell(1, 2)
+    """
+    columns = (TextColumn(verb), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"))
     with Progress(*columns, TimeRemainingColumn(), console=err, transient=True, disable=not err.is_terminal) as bar:
         task = bar.add_task("")
         yield lambda done, total: bar.update(task, completed=done, total=total)

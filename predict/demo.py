@@ -117,7 +117,8 @@ def run_demo(
     progress(f"score {experiment.holdout[0]}, which the model never saw")
     predictor = load_predictor(uri, tracking=tracking)
     validation = load_validation(uri, tracking=tracking)
-    scores = predictor.score(load_cohort(experiment.holdout[0]), explained=True, spread=True)
+    unseen = load_cohort(experiment.holdout[0])
+    scores = predictor.score(unseen, explained=True, spread=True)
     patient_id = _clearest(scores.table)
     progress("write scores, pages and pictures")
     model, spec = predictor.model, predictor.model.spec
@@ -127,7 +128,7 @@ def run_demo(
         "patient page": folder / "patient.html",
         "picture": folder / "overview.png",
     }
-    write_scores(scores, files["scores"])
+    write_scores(scores, files["scores"], unseen)
     write_page(cohort_page(scores, spec, predictor.about), files["cohort page"])
     page = patient_page(scores, patient_id, spec, predictor.about, model=model, reference=shipped_reference(model))
     write_page(page, files["patient page"])

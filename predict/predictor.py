@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from hashlib import sha256
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 from scipy.special import expit
 
-import theracast
 from theracast.errors import DataError, UsageError
 from theracast.features.cohort import Cohort, as_cohort
 from theracast.features.matrix import FeatureMatrix
@@ -24,6 +21,7 @@ from theracast.models.fingerprint import fingerprint
 from theracast.models.recalibration import AS_TRAINED, Recalibration
 from theracast.models.storage import load_model
 from theracast.predict.explain import TOLERANCE, explain
+from theracast.predict.made_of import made_of, mark_column
 from theracast.predict.records import COLUMNS, Scores
 from theracast.predict.rows import Place, refused_rows, usable_rows
 from theracast.texts import Texts
@@ -173,7 +171,7 @@ class Predictor:
         same = np.zeros(len(table), dtype=np.intp)
         for name, said in (("model_uri", self.uri), ("model_version", self.version)):
             table[name] = Texts(same, (said,)).series(table.index)
-        table["provenance"] = self._provenance(matrix)
+        table["provenance"] = mark_column(list(self.parts.values()), matrix.digests)
         table["notes"] = _joined(matrix.notes, table.index, site.note).series(table.index)
         why = None
         if explained:
@@ -200,6 +198,8 @@ class Predictor:
             site,
             fingerprint(matrix, self.model.reference_, cohort=", ".join(self.model.studies_)) if explained else None,
             matrix if explained else None,
+            self.parts,
+            matrix.digests,
         )
         scores.account()
         return scores
@@ -342,19 +342,21 @@ class Predictor:
             return site
         return replace(site, note=f"{site.note}, {seen} of studies that the model was trained on")
 
-    def _provenance(self, matrix: FeatureMatrix) -> pd.Series:
-        """Digest model, version of the code and input: as `digest_json` of the three, but for what they share."""
-        shared = json.dumps([self.digest, theracast.__version__, ""], separators=(",", ":")).removesuffix('"]')
-        head = sha256(shared.encode())
-        marks = []
-        for digest in matrix.digests.to_numpy():
-            one = head.copy()
-            one.update(f'{digest}"]'.encode())
-            marks.append(one.hexdigest())
-        # all are of one length: laid end to end they are a column of Arrow's already
-        ends = pa.py_buffer(np.arange(0, 64 * len(marks) + 1, 64, dtype=np.int64))
-        column = pa.LargeStringArray.from_buffers(len(marks), ends, pa.py_buffer("".join(marks).encode()))
-        return column.to_pandas().set_axis(matrix.values.index)
+    @cached_property
+    def parts(self) -> dict[str, str]:
+        """What all predictions of this model share, in digests.
+
+        Returns
+        -------
+        dict of str to str
+            As `theracast.predict.made_of.made_of`.
+
+        Examples
+        --------
+        >>> isinstance(Predictor.parts, cached_property)
+        True
+        """
+        return made_of(self.digest, self.model.assembler_)
 
     def _read(
         self, cohort: Cohort, strict: bool = False, place: Place | None = None

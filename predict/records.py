@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
@@ -56,6 +57,10 @@ class Scores:
         When explanations were asked for: where each patient stands among the training patients.
     matrix : FeatureMatrix or None
         When explanations were asked for: what was measured; one row per distinct patient.
+    parts : dict of str to str
+        What all predictions share, as `theracast.predict.made_of.made_of`; empty when not told.
+    digests : Series of str
+        Per distinct patient, the digest of what was read.
 
     Examples
     --------
@@ -73,6 +78,8 @@ class Scores:
     site: Recalibration = AS_TRAINED
     fingerprint: Fingerprint | None = None
     matrix: FeatureMatrix | None = None
+    parts: Mapping[str, str] = field(default_factory=dict)
+    digests: pd.Series = field(default_factory=lambda: pd.Series(dtype=object))
 
     def account(self) -> dict[str, int]:
         """Count the fates.
@@ -200,7 +207,7 @@ class Prediction:
     model_uri, model_version : str
         What predicted.
     provenance : str
-        Digest of model, version of the code and input.
+        Digest of model, feature schema, version of the code, bundled tables and the patient's input.
     notes : str
         What a reader should know, separated by semicolons.
     set : str

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,9 @@ from theracast.features.cohort import Cohort
 from theracast.features.intake import split_wide
 from theracast.models.recalibration import AS_TRAINED, Recalibration
 from theracast.predict.explain import explain
+from theracast.predict.made_of import column_sums
 from theracast.predict.predictor import Predictor
+from theracast.predict.records import Scores
 from theracast.predict.rows import Place
 from theracast.predict.stream_repeats import Repeats
 from theracast.predict.told import told
@@ -82,7 +84,8 @@ def score_chunk(
     Returns
     -------
     facts : dict
-        ``rows``, ``scored``, ``abstained``, ``rejected``, and how many for each ``reasons`` and ``codes``.
+        ``rows``, ``scored``, ``abstained``, ``rejected``; how many for each ``reasons`` and ``codes``; and the ``sums``
+        of the columns as read.
     scores : Table
         `theracast.predict.records.COLUMNS` and coverage; with explanations a column ``explanation``, the JSON of what
         `theracast.predict.told.told` tells.
@@ -103,7 +106,58 @@ def score_chunk(
     >>> score_chunk(predictor, wide, 100, Repeats(), Settings())[2].column("row").to_pylist()
     [102]
     """
-    numbers = np.arange(start, start + len(frame))
+    scores = score_rows(predictor, frame, np.arange(start, start + len(frame)), repeats, settings)
+    table, fates = scores.table, scores.account()
+    facts = {
+        "rows": scores.rows_in,
+        "start": start,
+        "scored": fates["scored"],
+        "abstained": fates["abstained"],
+        "rejected": fates["rejected"],
+        "reasons": _counted(table.reason[(table.decision == "abstain").to_numpy()]),
+        "codes": _counted(scores.rejects.code),
+        "sums": column_sums(frame),
+    }
+    return facts, _arrow(table), _arrow(scores.rejects.sort_values("row", kind="stable"))
+
+
+def score_rows(
+    predictor: Predictor, frame: pd.DataFrame, numbers: np.ndarray, repeats: Repeats, settings: Settings
+) -> Scores:
+    """Score rows of a table that need not follow each other.
+
+    Parameters
+    ----------
+    predictor : Predictor
+        The model.
+    frame : DataFrame
+        The rows.
+    numbers : ndarray of int64, shape (n_rows,)
+        Row (from 0) of each in the whole table.
+    repeats : Repeats
+        What the whole table says of repeated ids.
+    settings : Settings
+        How.
+
+    Returns
+    -------
+    Scores
+        `Scores.positions` and the rejects are numbered as in the whole table.
+
+    Raises
+    ------
+    DataError
+        As `Predictor.score`.
+
+    Examples
+    --------
+    >>> from theracast.features.datasets import load_cohort
+    >>> from theracast.models.base import ResponseModel
+    >>> predictor = Predictor(ResponseModel("melanoma_ici").fit(load_cohort("liu2019_mel")), "0" * 64)
+    >>> wide = pd.DataFrame({"patient_id": ["a", "b"], "clinical:age": [61.0, 48.0]})
+    >>> score_rows(predictor, wide, np.array([7, 70]), Repeats(), Settings()).positions
+    (7, 70)
+    """
     refused = [(row + 1, *repeats.conflicts[row]) for row in numbers.tolist() if row in repeats.conflicts]
     if refused:
         left = np.isin(numbers, list(repeats.conflicts), invert=True)
@@ -119,17 +173,7 @@ def score_chunk(
         said = _explanations(predictor, cohort, table, settings)
         table = table.assign(explanation=[said.get(i, "") for i in table.patient_id])
     rejects = pd.concat([scores.rejects, lost]) if len(lost) else scores.rejects
-    fates = scores.account()
-    facts = {
-        "rows": len(scores.rejects) + len(table) + len(lost),
-        "start": start,
-        "scored": fates["scored"],
-        "abstained": fates["abstained"],
-        "rejected": len(rejects),
-        "reasons": _counted(table.reason[(table.decision == "abstain").to_numpy()]),
-        "codes": _counted(rejects.code),
-    }
-    return facts, _arrow(table), _arrow(rejects.sort_values("row", kind="stable"))
+    return replace(scores, table=table, rejects=rejects, rows_in=scores.rows_in + len(lost))
 
 
 def _counted(words: pd.Series) -> dict[str, int]:

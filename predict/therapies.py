@@ -10,7 +10,6 @@ from typing import Any, Self
 
 import pandas as pd
 
-import theracast
 from theracast.errors import DataError, ModelError
 from theracast.features.cohort import Cohort, as_cohort
 from theracast.models.ranking import RANKING, UNKNOWN, Ranking
@@ -19,8 +18,8 @@ from theracast.models.storage import load_selection
 from theracast.models.therapy_names import therapy_named
 from theracast.models.utility import Utility
 from theracast.predict.files import write_accounted
+from theracast.predict.made_of import made_of, mark_column
 from theracast.predict.rows import refused_rows, usable_rows
-from theracast.provenance import digest_json
 
 #: Columns of a rankings table beside those of `Ranking`.
 BESIDE = ("study", "reads", "model_uri", "model_version", "provenance", "notes")
@@ -251,8 +250,8 @@ class SelectionPredictor:
         table["reads"] = [arms[t].reads if t in arms else "" for t in table["therapy"]]
         table["model_uri"], table["model_version"] = self.uri, self.version
         digests = self.model.digests(usable)
-        marks = {i: digest_json([self.digest, theracast.__version__, d]) for i, d in digests.items()}
-        table["provenance"] = [marks[i] for i in table["patient_id"]]
+        parts = made_of(self.digest, *self.model.assemblers_.values())
+        table["provenance"] = mark_column(list(parts.values()), digests).reindex(table["patient_id"]).to_numpy()
         repeats = roster[(roster["code"] == "") & (roster["repeats"] >= 0)]
         again = repeats.groupby("patient_id").size()
         notes = {i: f"{n} more identical row{'s' if n > 1 else ''}" for i, n in again.items()}
