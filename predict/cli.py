@@ -11,10 +11,12 @@ from rich.markup import escape
 
 import theracast
 from theracast.errors import TheracastError
+from theracast.predict.cli_card import card
 from theracast.predict.cli_datasets import app as datasets
 from theracast.predict.cli_explain import explain
 from theracast.predict.cli_features import blocks, build, check
 from theracast.predict.cli_models import app as models
+from theracast.predict.cli_next_test import next_test
 from theracast.predict.cli_packet import packet
 from theracast.predict.cli_rank import rank
 from theracast.predict.cli_report import report
@@ -129,6 +131,8 @@ app.command()(score)
 app.command()(report)
 app.command()(explain)
 app.command()(packet)
+app.command()(card)
+app.command("next-test")(next_test)
 
 
 def _train_selection(wanted: SelectionExperiment, where: Path, promote: bool, tracking: str | None) -> None:

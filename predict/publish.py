@@ -14,11 +14,15 @@ from typing import Any
 
 import theracast
 from theracast.errors import ModelError
+from theracast.models.base import ResponseModel
 from theracast.models.config import Experiment
+from theracast.models.selection import SelectionModel
 from theracast.models.selection_train import SelectionExperiment, SelectionTraining
 from theracast.models.storage import save_model, save_selection
 from theracast.models.train import Training
 from theracast.predict.artifact import INNER, digests_of, read_back
+from theracast.predict.card.attach import attach_card, described
+from theracast.predict.card.facts import environment
 from theracast.predict.contract import input_columns, input_example
 from theracast.predict.kept import pack_validation, validation_files, validation_metrics
 from theracast.predict.promotion import promote as make_champion
@@ -47,6 +51,12 @@ class Package:
         Tags of the version: what decides the training.
     params, tags, metrics : mapping
         Of the run.
+    model : ResponseModel or SelectionModel
+        Fitted, for the card.
+    about : mapping
+        What is kept with it.
+    digest : str
+        Of the model.
     files : tuple of str
         Beside the model, in the folder that is logged.
 
@@ -64,6 +74,9 @@ class Package:
     blocks: tuple[str, ...]
     outputs: Mapping[str, str]
     key: Mapping[str, str]
+    model: ResponseModel | SelectionModel
+    about: Mapping[str, Any]
+    digest: str
     params: Mapping[str, Any] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
@@ -104,6 +117,7 @@ def register(training: Training, *, tracking: str | None = None, promote: bool =
         "experiment": experiment.model_dump(),
         "experiment_digest": experiment.digest,
         "data": training.data,
+        "environment": environment(),
         **pack_validation(validation),
         "prior": training.model.fusion_.prior,
     }
@@ -125,6 +139,9 @@ def register(training: Training, *, tracking: str | None = None, promote: bool =
                 blocks=spec.blocks,
                 outputs={"probability": "double", "decision": "string", "set": "string"},
                 key=training_key(experiment, training.data),
+                model=training.model,
+                about=about,
+                digest=digest,
                 params={"learner": experiment.learner, "cohorts": ",".join(experiment.cohorts), **experiment.options},
                 tags={f"data.{k}": v[:16] for k, v in training.data.items()} | {"model_digest": digest},
                 metrics=validation_metrics(validation),
@@ -173,6 +190,7 @@ def register_selection(
         "experiment": experiment.model_dump(),
         "experiment_digest": experiment.digest,
         "data": training.data,
+        "environment": environment(),
         "evidence": json.loads(evidence.to_json(orient="records")),
     }
     with tempfile.TemporaryDirectory() as scratch:
@@ -189,6 +207,9 @@ def register_selection(
                 blocks=tuple(dict.fromkeys(b for a in spec.arms for b in a.blocks)),
                 outputs={"therapy": "string", "decision": "string", "probability": "double", "ranking": "string"},
                 key=training_key(experiment, training.data),
+                model=model,
+                about=about,
+                digest=digest,
                 params={"studies": ",".join(spec.studies), "therapies": len(spec.arms), **experiment.settings},
                 tags={f"data.{k}": v[:16] for k, v in training.data.items()} | {"model_digest": digest},
                 files=("evidence.csv",),
@@ -269,8 +290,14 @@ def _registered(mlflow: ModuleType, store: str, package: Package, folder: Path) 
             client.create_registered_model(package.name, description=package.title)
         # with its tags, not before them: a version without would be half registered
         version = client.create_model_version(
-            package.name, info.model_uri, run.info.run_id, tags=dict(package.key), model_id=info.model_id
+            package.name,
+            info.model_uri,
+            run.info.run_id,
+            tags=dict(package.key),
+            description=described(package.title, run.info.run_id),
+            model_id=info.model_id,
         )
+        attach_card(client, version, package.model, package.about, package.digest)
     return str(version.version)
 
 

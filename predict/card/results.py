@@ -1,0 +1,301 @@
+"""Sections on how well a model did: by cohort, calibration, sets, what acting on it is worth, by group of people."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+
+from theracast.models.baselines import BASELINES
+from theracast.models.fusion import SET_LEVEL
+from theracast.models.published import PUBLISHED
+from theracast.models.validate import MODEL, Validation
+from theracast.predict.card.facts import CardFacts
+from theracast.predict.card.parts import Bullets, Grid, Part, Picture, Section, Words
+from theracast.predict.card.plots import decision_curves, slopes
+from theracast.predict.card.said import CHANCE, NOTHING, estimate, listing, model_title, short
+from theracast.predict.card.small_cells import count, suppressed
+from theracast.predict.report.plots import forest
+
+#: Thresholds of a decision curve that the table tells; the figure has all.
+_TOLD = (0.1, 0.2, 0.3, 0.4, 0.5)
+_NO = "The run did not keep it: "
+
+
+def result_sections(facts: CardFacts) -> tuple[Section, ...]:
+    """Tell how well a model did.
+
+    Parameters
+    ----------
+    facts : CardFacts
+        Of the model.
+
+    Returns
+    -------
+    tuple of Section
+        Performance, calibration, coverage, decision curves and groups of people; what was not kept is said to be open.
+
+    Examples
+    --------
+    >>> from theracast.models.indications import INDICATIONS
+    >>> [s.name for s in result_sections(CardFacts("m", "", INDICATIONS["melanoma_ici"], {}))]
+    ['performance', 'calibration', 'coverage', 'utility', 'equity']
+    """
+    if facts.chooses:
+        return (_arms(facts),)
+    validation = facts.validation
+    return (_performance(validation), _calibration(validation), _coverage(validation), _utility(facts), _equity(facts))
+
+
+def _performance(validation: Validation | None) -> Section:
+    title = "How well it tells responders from others"
+    if validation is None:
+        return Section("performance", title, (Words(f"{_NO}no validation lies with the model.", "open"),))
+    parts: list[Part] = [
+        Picture(
+            lambda: forest(validation),
+            "AUC with interval by cohort, beside baselines; the tables below have the figures",
+        ),
+        _by_cohort(validation),
+    ]
+    if validation.table.model.isin(list(PUBLISHED)).any():
+        parts.append(_by_cohort(validation, published=True))
+    means = {"all cohorts": validation.mean} | {f"set {k}": v for k, v in validation.sets.items()}
+    parts += [_means(name, mean, folded=at > 0) for at, (name, mean) in enumerate(means.items()) if len(mean)]
+    return Section(
+        "performance",
+        title,
+        tuple(parts),
+        "AUC is the chance that a responder gets a higher probability than a non-responder; .5 is a coin. Each "
+        "cohort was "
+        "predicted by a model that had not seen it. Baselines and published scores are judged on the same patients.",
+    )
+
+
+def _by_cohort(validation: Validation, published: bool = False) -> Grid:
+    table = validation.table
+    beside = [
+        str(m) for m in table.model.unique() if (m in PUBLISHED if published else m not in (MODEL, CHANCE, *PUBLISHED))
+    ]
+    area = table.pivot_table(index="cohort", columns="model", values="auc", dropna=False)
+    rows = []
+    for row in table[table.model == MODEL].to_dict("records"):
+        others = [short(area.loc[row["cohort"], m]) if m in area else NOTHING for m in beside]
+        n = f"{row['n']:.0f} ({row['R']:.0f} / {row['NR']:.0f})"
+        rows.append((str(row["cohort"]), n, estimate(row, "auc"), *others, str(row["note"] or "")))
+    columns = ("Cohort", "n (R / NR)", "Model", *map(model_title, beside), "Note")
+    what = "published scores" if published else "baselines"
+    title = f"AUC by cohort beside {what}, that of the model with its 95% interval"
+    return Grid(title, columns, tuple(rows), ("Note",), published)
+
+
+def _means(name: str, mean: pd.DataFrame, folded: bool) -> Grid:
+    rows = []
+    for row in mean.to_dict("records"):
+        kind = "published" if row["model"] in PUBLISHED else "baseline" if row["model"] in BASELINES else ""
+        told = ".50 by definition" if row["model"] == CHANCE else estimate(row, "auc")
+        gain = "" if row["model"] == MODEL else estimate(row, "gain")
+        rows.append((model_title(str(row["model"])), kind, told, gain, f"{row['cohorts']:.0f}"))
+    title = f"Random-effects mean AUC over {name} with 95% interval; the model above each, on the same patients"
+    columns = ("What", "Kind", "Mean AUC", "Model above it", "Cohorts")
+    return Grid(title, columns, tuple(rows), ("Kind",), folded)
+
+
+def _calibration(validation: Validation | None) -> Section:
+    title = "Whether its probabilities are right"
+    table = validation.table if validation is not None else pd.DataFrame()
+    if "calibration_slope" not in table:
+        return Section("calibration", title, (Words(f"{_NO}no calibration lies with the model.", "open"),))
+    chance = table[table.model == CHANCE].set_index("cohort").brier if "brier" in table else pd.Series(dtype=float)
+    mine = table[table.model == MODEL]
+    rows = tuple(
+        (
+            str(r["cohort"]),
+            estimate(r, "calibration_slope"),
+            short(r.get("brier"), 3),
+            short(chance.get(r["cohort"]), 3),
+        )
+        for r in mine.to_dict("records")
+    )
+    columns = ("Cohort", "Slope", "Brier", "Brier of the response rate")
+    return Section(
+        "calibration",
+        title,
+        (
+            Picture(lambda: slopes(mine), "Calibration slope with interval by cohort; the table below has the figures"),
+            Grid(
+                "Calibration slope with 95% interval; Brier score of the model and of the response rate in training",
+                columns,
+                rows,
+            ),
+        ),
+        "A slope of 1 is right; below 1 the probabilities are too far apart, above 1 not far enough. A Brier score "
+        "is better "
+        "the lower it is. The level of the probabilities rests on the response rate in training, unless a site "
+        "tells its own.",
+    )
+
+
+def _coverage(validation: Validation | None) -> Section:
+    title = f"How often its {SET_LEVEL:.0%} sets hold the answer"
+    if validation is None or validation.coverage.empty:
+        return Section("coverage", title, (Words(f"{_NO}no coverage lies with the model.", "open"),))
+    held = validation.coverage.to_dict("records")
+    shares = ("coverage", "coverage_response", "coverage_no_response", "abstained", "right_when_single")
+    rows = tuple(
+        (str(r["cohort"]), f"{r['n']:.0f}", *(_share(r.get(k)) for k in shares), "" if r["holds"] else "too seldom")
+        for r in held
+    )
+    columns = ("Cohort", "n", "Held", "Among R", "Among NR", "Both possible", "Right when one", "Note")
+    below = [str(r["cohort"]) for r in held if not r["holds"]]
+    said = (
+        f"More than two standard errors too seldom in {listing(below)}." if below else
+        "In no cohort more than two standard errors too seldom."
+    )  # fmt: skip
+    return Section(
+        "coverage",
+        title,
+        (
+            Words(said),
+            Grid("Share of patients whose set holds their label, and whose set holds both", columns, rows, ("Note",)),
+        ),
+        "The set of a patient holds every label that cannot be excluded. Where it holds both, the model gives no "
+        "decision.",
+    )
+
+
+def _utility(facts: CardFacts) -> Section:
+    title = "What acting on it is worth"
+    table = facts.kept("net_benefit")
+    if table is None or table.empty:
+        return Section("utility", title, (Words(f"{_NO}no decision curve lies with the model.", "open"),))
+    near = [min(table.threshold.unique(), key=lambda t: abs(t - told)) for told in _TOLD]
+    thresholds = [t for t in dict.fromkeys(near) if any(math.isclose(t, told, abs_tol=0.011) for told in _TOLD)]
+    rows = []
+    for cohort, part in table.groupby("cohort", sort=False):
+        at = {r["threshold"]: r for r in part.to_dict("records")}
+        cells = [estimate(at[t], "gain") if t in at else NOTHING for t in thresholds]
+        state = str(part["state"].iloc[0] or "") if "state" in part else ""
+        rows.append((str(cohort), *cells, state))
+    columns = ("Cohort", *(f"from {t:.0%}" for t in thresholds), "Note")
+    return Section(
+        "utility",
+        title,
+        (
+            Picture(
+                lambda: decision_curves(table),
+                "Decision curves by cohort; the table below has the gains at some thresholds",
+            ),
+            Grid(
+                "Net benefit above the better of treating all and treating no one, by the probability from which "
+                "one would treat, with 95% interval",
+                columns,
+                tuple(rows),
+                ("Note",),
+            ),
+        ),
+        "Net benefit counts responses per patient, less the treatments in vain at the price that the threshold "
+        "stands for: who "
+        "treats from 20% up takes four in vain for one response. Above 0 the model is worth more than a rule for all.",
+    )
+
+
+def _equity(facts: CardFacts) -> Section:
+    title = "By group of people"
+    table = facts.kept("equity")
+    if table is None:
+        return Section(
+            "equity", title, (Words(f"{_NO}no audit by sex, age, ancestry or site lies with the model.", "open"),)
+        )
+    if table.empty:
+        return Section("equity", title, (Words("No group was known in the cohorts: too few to tell."),))
+    table = suppressed(table)
+    parts: list[Part] = []
+    differing = table[table["note"].astype(str).str.contains("differs")] if "note" in table else table.iloc[:0]
+    if len(differing):
+        parts.append(Bullets(tuple(f"{r.attribute}, {r.group}: {r.note}." for r in differing.itertuples())))
+    else:
+        parts.append(
+            Words(
+                "No difference between groups stood after correction for the number of tests. With few patients "
+                "that is no proof of equality."
+            )
+        )
+    for at, (attribute, part) in enumerate(table.groupby("attribute", sort=False)):
+        rows = tuple(
+            (
+                str(r["group"]),
+                _share(r.get("trained")),
+                count(r.get("n")),
+                f"{count(r.get('R'))} / {count(r.get('NR'))}",
+                estimate(r, "auc"),
+                estimate(r, "calibration"),
+                estimate(r, "abstains", percent=True),
+                str(r.get("note") or ""),
+            )
+            for r in part.to_dict("records")
+        )
+        columns = (
+            _capital(str(attribute)),
+            "Of training",
+            "n",
+            "R / NR",
+            "AUC",
+            "Observed − expected",
+            "Abstains",
+            "Note",
+        )
+        words = f"By {str(attribute).replace('_', ' ')}, with 95% intervals; counts below five are not told"
+        parts.append(Grid(words, columns, rows, ("Note",), folded=at > 1))
+    return Section(
+        "equity",
+        title,
+        tuple(parts),
+        "Patients whose whole cohort the model had not seen. Observed − expected is the response rate less the "
+        "mean probability: "
+        "above 0, too few responses were predicted.",
+    )
+
+
+def _arms(facts: CardFacts) -> Section:
+    table = facts.kept("evidence")
+    title = "What each therapy's model rests on"
+    if table is None or table.empty:
+        return Section("performance", title, (Words(f"{_NO}no evidence lies with the model.", "open"),))
+    rows = tuple(
+        (
+            str(r["therapy"]),
+            str(r.get("study", "")),
+            count(r.get("n")),
+            count(r.get("responders")),
+            estimate(r, "auc"),
+            f"{short(r.get('brier'), 3)} / {short(r.get('brier_rate'), 3)}",
+            str(r.get("state") or ""),
+            str(r.get("reason") or ""),
+        )
+        for r in table.to_dict("records")
+    )
+    columns = ("Therapy", "Study", "n", "Responders", "AUC", "Brier / of the rate", "State", "Reason")
+    return Section(
+        "performance",
+        title,
+        (
+            Grid(
+                "AUC with 90% interval and Brier score, of patients whom the model had not seen",
+                columns,
+                rows,
+                ("State", "Reason"),
+            ),
+        ),
+        "A therapy may be ranked only where its model orders patients it had not seen, and only beside others of "
+        "its study.",
+    )
+
+
+def _share(value: object) -> str:
+    return NOTHING if value is None or value != value else f"{float(value):.0%}"  # type: ignore[arg-type]
+
+
+def _capital(text: str) -> str:
+    text = text.replace("_", " ")
+    return text[:1].upper() + text[1:]
