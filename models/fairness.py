@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.special import ndtr, stdtr
+from scipy.special import ndtr
 from scipy.stats import hypergeom
 
 from theracast.features.cohort import Cohort
@@ -78,9 +78,10 @@ def equity_audit(
     Wilson's interval, which takes patients as independent. The gap of a group is its figure minus that of all other
     patients of the same cohort, by random effects over the cohorts that have five of both or more (Hartung-Knapp
     interval, floored); shares in it are moved by Agresti and Caffo's one success and one failure
-    (10.1080/00031305.2000.10474560). Its p value is that of the mean by Student's t, for shares the exact one of
-    tables with fixed margins, one per cohort (Gart 1970, 10.1093/biomet/57.3.471); all p values of the table are
-    adjusted together by Holm's method. Two groups that are each other's rest are one test. Intervals are not adjusted.
+    (10.1080/00031305.2000.10474560). Its p value asks whether there is no gap in any cohort: of the mean weighted by
+    inverse variances, for shares exactly, from tables with fixed margins, one per cohort (Gart 1970,
+    10.1093/biomet/57.3.471). All p values of the table are adjusted together by Holm's method; two groups that are
+    each other's rest are one test. The interval is of the mean gap over such cohorts, and not adjusted.
 
     Parameters
     ----------
@@ -220,8 +221,9 @@ def _gaps(mine: pd.DataFrame, rest: pd.DataFrame) -> dict[str, Gap]:
         tried = [(a, b, _difference(metric, a, b)) for a, b in pairs]
         firm = [(a, b, d) for a, b, d in tried if d.se > 0]
         if firm:
-            pooled = _combined([d for *_, d in firm])
-            p = _exact([(a[metric], b[metric]) for a, b, _ in firm]) if metric in SHARES else _student(pooled)
+            differences = [d for *_, d in firm]
+            pooled = _combined(differences)
+            p = _exact([(a[metric], b[metric]) for a, b, _ in firm]) if metric in SHARES else _normal(differences)
             found[metric] = Gap(pooled.mean, pooled.k, p)
     return found
 
@@ -243,9 +245,10 @@ def _combined(estimates: Sequence[Estimate]) -> RandomEffects:
     return replace(found, mean=Estimate(mean.value, max(mean.lower, -1.0), min(mean.upper, 1.0), mean.se))
 
 
-def _student(gap: RandomEffects) -> float:
-    z = -abs(gap.mean.value) / gap.mean.se
-    return float(2 * (ndtr(z) if gap.k < 2 else stdtr(gap.k - 1, z)))
+def _normal(gaps: Sequence[Estimate]) -> float:
+    """Probability, were the groups alike in every cohort, of a mean gap as wide as this one or wider."""
+    weights = np.array([g.se**-2 for g in gaps])
+    return float(2 * ndtr(-abs(weights @ [g.value for g in gaps]) / np.sqrt(weights.sum())))
 
 
 def _exact(pairs: Sequence[tuple[pd.Series, pd.Series]]) -> float:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from theracast.models.fairness import COLUMNS
 from theracast.models.indications import INDICATIONS
 from theracast.models.validate import Validation
 
@@ -38,6 +39,20 @@ COVERAGE = [
      "abstained": 0.6, "right_when_single": 0.75, "holds": share > 0.8, "within": True}
     for c, share in (("first_mel", 0.93), ("small_mel", 0.7))
 ]  # fmt: skip
+WORTH = [
+    {"cohort": c, "threshold": at, "net_benefit": 0.2, "lower": 0.1, "upper": 0.3, "treat_all": 0.3 - at, "gain": 0.02,
+     "gain_lower": -0.05, "gain_upper": 0.09, "state": state}
+    for c, state in (("first_mel", ""), ("small_mel", "too few to tell")) for at in (0.2, 0.3)
+]  # fmt: skip
+EQUITY = [
+    dict.fromkeys(COLUMNS, None)
+    | {"attribute": "sex", "group": group, "trained": 0.5, "share": 0.5, "n": 30.0, "R": 14.0, "NR": 16.0, "note": note}
+    | {f"{m}{e}": v for m in ("auc", "abstains") for e, v in (("", auc), ("_lower", 0.3), ("_upper", 0.9))}
+    for group, auc, note in (
+        ("female", 0.6, "differs from the rest in abstains (1 cohort)"),
+        ("male", None, "too few to tell"),
+    )
+]
 ABOUT = {
     "experiment": {"name": "melanoma_ici", "claim": "A <b>claim</b>", "holdout": ["mgh2022_mel"]},
     "validation": TABLE,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pandas as pd
@@ -10,7 +11,7 @@ from theracast.models.baselines import BASELINES
 from theracast.models.estimates import Estimate
 from theracast.models.published import PUBLISHED
 from theracast.models.validate import MODEL, Validation
-from theracast.predict.tables import coverage_rows
+from theracast.predict.tables import coverage_rows, decision_rows, equity_rows
 
 
 def judged(validation: Validation | None) -> dict[str, Any] | None:
@@ -26,7 +27,8 @@ def judged(validation: Validation | None) -> dict[str, Any] | None:
     dict or None
         ``models``, the names beside the model; ``cohorts``, one row per cohort with the AUC of each; ``means``, one
         list of rows per set of cohorts, with the gain over each; ``coverage``, one row per cohort, and the names of
-        the cohorts that lie ``below``. None where there is no validation.
+        the cohorts that lie ``below``; ``worth``, the net benefit per cohort at a few thresholds, and ``groups``, the
+        equity audit, as `theracast.predict.tables` has them. None where there is no validation.
 
     Examples
     --------
@@ -47,6 +49,8 @@ def judged(validation: Validation | None) -> dict[str, Any] | None:
         "means": [(name, [_mean(r) for r in mean.to_dict("records")]) for name, mean in means.items() if len(mean)],
         "coverage": coverage.replace("n/e", "–").rename(columns=lambda c: c.replace(" ", "_")).to_dict("records"),
         "below": [] if coverage.empty else validation.coverage.cohort[~validation.coverage.holds.astype(bool)].tolist(),
+        "worth": decision_rows(validation).to_dict("records"),
+        "groups": equity_rows(validation).rename(columns=lambda c: re.sub(r"\W+", "_", c)).to_dict("records"),
     }
 
 

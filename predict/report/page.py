@@ -17,6 +17,8 @@ from theracast.predict.explanation import Explanation
 from theracast.predict.kept import unpack_validation
 from theracast.predict.records import Prediction, Scores
 from theracast.predict.report.cohort_facts import outside, strip, weights
+from theracast.predict.report.decision_plot import decision_curves
+from theracast.predict.report.equity_plot import equity_forest
 from theracast.predict.report.fingerprint_plot import fingerprint_figure, fingerprint_words
 from theracast.predict.report.frame import inline, render
 from theracast.predict.report.judged import judged
@@ -160,16 +162,27 @@ def cohort_page(
         types=len({r.tumour_type for r in rows}),
         patients=[(n, patient_facts(rows[n - 1], scores.explanation, scores.site.note)) for n in short],
         refusals=scores.rejects.to_dict("records"),
+        whole=True,
         strip=strip(scores.explanation),
         weights=weights(scores.explanation),
     )
 
 
 def _render(
-    template: str, scripts: tuple[str, ...], spec: ResponseSpec, about: dict[str, Any], scores: Scores, **more: Any
+    template: str,
+    scripts: tuple[str, ...],
+    spec: ResponseSpec,
+    about: dict[str, Any],
+    scores: Scores,
+    whole: bool = False,
+    **more: Any,
 ) -> str:
+    """Fill in a page; the `whole` validation is drawn, or what is short enough for the page of every patient."""
     validation = unpack_validation(about)
     drawn = "AUC of the model on each cohort it had not seen; table below"
+    curves = "Net benefit of treating by the model, everyone and no one, at every threshold, cohort by cohort"
+    judges = judged(validation) or {}
+    groups = "AUC, calibration, abstentions and responders missed of each group, with 95% intervals; table below"
     return render(
         template,
         scripts,
@@ -187,8 +200,10 @@ def _render(
         palette=PALETTE,
         colours=colours(scores.explanation) if scores.explanation else {},
         cohorts=scores.explanation.cohort if scores.explanation else "",
-        judged=judged(validation),
+        judged=judges,
         forest=inline(forest(validation), drawn) if validation else None,
+        curves=inline(decision_curves(validation), curves) if whole and validation and judges["worth"] else None,
+        groups=inline(equity_forest(validation), groups) if whole and validation and judges["groups"] else None,
         **more,
     )
 

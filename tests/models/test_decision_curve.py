@@ -1,10 +1,21 @@
 """Net benefit by hand, its limits, and intervals that hold on simulated truth."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from theracast.errors import DataError, UsageError
-from theracast.models.decision_curve import THRESHOLDS, net_benefit
+from theracast.models.config import Experiment
+from theracast.models.decision_curve import (
+    MEAN_OF_COHORTS,
+    PLAUSIBLE,
+    THRESHOLDS,
+    TOO_FEW,
+    decision_table,
+    net_benefit,
+)
+from theracast.models.train import train
+from theracast.models.validate import MODEL, judged
 
 #: Ten patients, three of whom responded. From .2: 6 are treated, 3 of them respond. From .5: 3, of whom 2 do.
 Y = [1, 1, 1, 0, 0, 0, 0, 0, 0, 0]
@@ -64,3 +75,64 @@ def test_draws_repeat_and_more_certainty_is_wider():
 def test_what_is_refused(given, error):
     with pytest.raises(error):
         net_benefit(**{"y": [0, 1], "p": [0.2, 0.6], **given})
+
+
+# ---------------------------------------------------------------- in every validation
+
+
+def cohorts(rng, sizes):
+    """SIMULATED: calibrated predictions of cohorts of these sizes."""
+    parts = []
+    for name, n in sizes.items():
+        p = rng.uniform(0.1, 0.8, n)
+        parts.append(pd.DataFrame({"cohort": name, "y": (rng.random(n) < p).astype(float), "prior": 0.4, MODEL: p}))
+    return pd.concat(parts)
+
+
+def test_a_validation_tells_every_cohort_and_the_mean_of_the_large_ones(rng):
+    predictions = cohorts(rng, {"a": 80, "tiny": 12, "b": 60})
+    predictions.iloc[0, predictions.columns.get_loc(MODEL)] = np.nan
+    found = judged(predictions, thresholds=[0.3, 0.5]).net_benefit
+    assert found.cohort.tolist() == [c for c in ("a", "tiny", "b", MEAN_OF_COHORTS) for _ in range(2)]
+    assert dict(zip(found.cohort, found.state, strict=True)) == {"a": "", "tiny": TOO_FEW, "b": "", MEAN_OF_COHORTS: ""}
+    known = predictions[(predictions.cohort == "a") & predictions[MODEL].notna()]
+    alone = net_benefit(known.y, known[MODEL], [0.3, 0.5], draws=500)
+    assert len(known) == 79
+    assert found[found.cohort == "a"][list(alone)].reset_index(drop=True).equals(alone)
+    wide = found.pivot_table("gain", "threshold", "cohort")
+    mean = found[found.cohort == MEAN_OF_COHORTS].set_index("threshold")
+    for at in (0.3, 0.5):
+        a, b = wide.loc[at, ["a", "b"]]
+        assert mean.gain[at] == pytest.approx((a + b) / 2)
+        # two values: their standard error is half their distance, and t on one degree of freedom is 12.706
+        assert mean.gain_upper[at] - mean.gain[at] == pytest.approx(12.7062047 * abs(a - b) / 2)
+        assert mean.gain_lower[at] == pytest.approx(2 * mean.gain[at] - mean.gain_upper[at])
+
+
+def test_one_large_cohort_has_no_mean_and_nobody_no_rows(rng):
+    one = decision_table(cohorts(rng, {"a": 80, "tiny": 12}), MODEL)
+    assert MEAN_OF_COHORTS not in set(one.cohort)
+    assert one.threshold.unique().tolist() == list(PLAUSIBLE)
+    nobody = decision_table(cohorts(rng, {"a": 80}).assign(**{MODEL: np.nan}), MODEL)
+    assert nobody.empty
+    assert list(nobody) == list(one)
+
+
+def test_the_thresholds_are_the_users_and_decide_no_model(tmp_path):
+    file = tmp_path / "e.yaml"
+    file.write_text("indication: melanoma_ici\nthresholds: [0.25, 0.4]\n")
+    asked, plain = Experiment.from_yaml(file), Experiment(indication="melanoma_ici")
+    assert asked.thresholds == [0.25, 0.4]
+    assert plain.thresholds == list(PLAUSIBLE)
+    assert asked.digest == plain.digest
+    for wrong in ("[]", "[1.0]", "[0]", "half", "[.nan]"):
+        file.write_text(f"indication: melanoma_ici\nthresholds: {wrong}\n")
+        with pytest.raises(UsageError, match="thresholds"):
+            Experiment.from_yaml(file)
+
+
+def test_the_thresholds_reach_the_validation():
+    asked = {"indication": "melanoma_ici", "cohorts": ["riaz2017_mel", "hugo2016_mel"], "holdout": []}
+    found = train(Experiment(**asked, thresholds=[0.35])).validation.net_benefit
+    assert set(found.threshold) == {0.35}
+    assert set(found.cohort) == {*asked["cohorts"], MEAN_OF_COHORTS}

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
-from reports import ABOUT, COVERAGE, SETS, SPEC, changed, findings, visit
+from reports import ABOUT, COVERAGE, EQUITY, SETS, SPEC, WORTH, changed, findings, visit
 from service import Client, choice_predictor, listening, response_predictor
 
 from theracast.features.cohort import as_cohort
@@ -15,7 +15,7 @@ from theracast.predict.report.page import cohort_page, patient_page
 from theracast.predict.report.patient_facts import shipped_reference
 from theracast.predict.report.therapies import therapies_page
 
-FULL = ABOUT | {"sets": SETS, "coverage": COVERAGE}
+FULL = ABOUT | {"sets": SETS, "coverage": COVERAGE, "net_benefit": WORTH, "equity": EQUITY}
 LOOKS = [("light", 1280), ("dark", 1280), ("light", 390)]
 
 
