@@ -87,6 +87,8 @@ class ResponseModel(ClassifierMixin, BaseEstimator):
         The tumour types it was trained on.
     classes_ : ndarray
         ``[0, 1]``; 1 responded.
+    digests_ : frozenset of str
+        Digests of the labelled rows it was fitted on; not kept with the model, they are of patients.
 
     Examples
     --------
@@ -160,7 +162,9 @@ class ResponseModel(ClassifierMixin, BaseEstimator):
         blocks = self.blocks or self.spec.blocks
         self.assembler_ = FeatureAssembler(blocks).fit(cohort)
         known = ~np.isnan(labels)
-        matrix = _measured(self.matrix(cohort).subset(known))
+        labelled = self.matrix(cohort).subset(known)
+        self.digests_ = frozenset(labelled.digests)
+        matrix = _measured(labelled)
         # what no training patient had has no weight: a model of it would be of chance
         seen = matrix.observed.any()
         fitted = self.assembler_.blocks_

@@ -13,6 +13,7 @@ from theracast.errors import UsageError
 from theracast.models.decision_curve import PLAUSIBLE
 from theracast.models.experts import EXPERTS
 from theracast.models.indications import INDICATIONS
+from theracast.models.leakage import checked_waivers
 from theracast.provenance import digest_json
 
 
@@ -40,6 +41,11 @@ class Experiment(BaseModel):
     thresholds : list of float
         Probabilities from which one would treat, at which every validation tells the net benefit: from t up,
         (1 - t) / t treatments in vain are taken for one response.
+    waive : dict of str to str
+        Leakage sentinel (`theracast.models.leakage.SENTINELS`) to the reason why it may not stop the training; the
+        reason is kept with the model.
+    run : dict
+        How the claim is run, as `theracast.predict.evidence` reads it; it decides nothing of the model.
 
     Examples
     --------
@@ -59,6 +65,8 @@ class Experiment(BaseModel):
     tumour_aware: bool = True
     sets: dict[str, list[str]] = Field(default_factory=dict)
     thresholds: list[Annotated[float, Field(gt=0, lt=1)]] = Field(default_factory=lambda: list(PLAUSIBLE), min_length=1)
+    waive: dict[str, str] = Field(default_factory=dict)
+    run: dict[str, Any] = Field(default_factory=dict)
 
     def model_post_init(self, context: object) -> None:
         """Fill in what the indication knows.
@@ -78,6 +86,7 @@ class Experiment(BaseModel):
         for key, value in filled.items():
             if key not in self.model_fields_set:
                 object.__setattr__(self, key, value)
+        checked_waivers(self.waive)
         known = [p for p in inspect.signature(EXPERTS[self.learner]).parameters if p != "features"]
         if not set(self.options) <= set(known):
             wrong = ", ".join(f"options: {o}" for o in self.options if o not in known)
@@ -158,7 +167,7 @@ class Experiment(BaseModel):
         >>> a.digest == b.digest
         True
         """
-        return digest_json(self.model_dump(exclude={"claim", "sets", "thresholds"}))
+        return digest_json(self.model_dump(exclude={"claim", "sets", "thresholds", "waive", "run"}))
 
 
 def _sensible(option: str, value: Any) -> bool:

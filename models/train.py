@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from theracast.errors import UsageError
 from theracast.features.cohort import Cohort
@@ -12,6 +12,8 @@ from theracast.features.datasets import dataset_path, load_cohort
 from theracast.features.readers import cohort_sources
 from theracast.models.base import ResponseModel
 from theracast.models.config import Experiment
+from theracast.models.leakage import Finding, look
+from theracast.models.leakage_evidence import Evidence, fold_of
 from theracast.models.splits import family
 from theracast.models.validate import Validation, leave_cohorts_out
 from theracast.provenance import digest_json
@@ -45,6 +47,22 @@ class Training:
     model: ResponseModel
     validation: Validation
     cohorts: dict[str, Cohort]
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What the leakage sentinels found and was waived, with the reasons.
+
+        Returns
+        -------
+        tuple of Finding
+            Empty where nothing was found and nothing waived.
+
+        Examples
+        --------
+        >>> isinstance(Training.findings, property)
+        True
+        """
+        return self.validation.findings
 
     @property
     def data(self) -> dict[str, str]:
@@ -115,6 +133,8 @@ def train(
         When a holdout cohort is also a training cohort.
     DataError
         When a cohort cannot be read or holds implausible values.
+    LeakError
+        When a leakage sentinel finds what the experiment does not waive.
 
     Examples
     --------
@@ -141,9 +161,21 @@ def train(
     def _told(name: str) -> None:
         progress(f"predicted {name} by the others")
 
+    progress("look for leaks")
     validation = leave_cohorts_out(
-        model, cohorts, experiment.holdout, _told, experiment.sets, jobs, experiment.thresholds
+        model,
+        cohorts,
+        experiment.holdout,
+        _told,
+        experiment.sets,
+        jobs,
+        experiment.thresholds,
+        experiment.waive,
     )
     progress("fit on all training cohorts")
-    fitted = model.fit(Cohort.concat([cohorts[n] for n in experiment.cohorts]))
-    return Training(experiment, fitted, validation, cohorts)
+    whole = Cohort.concat([cohorts[n] for n in experiment.cohorts])
+    fitted = model.fit(whole)
+    folds = [fold_of(n, fitted, whole, fitted.matrix(cohorts[n])) for n in experiment.holdout]
+    late = look(Evidence(model, cohorts, {}, folds), "after", experiment.waive)
+    new = [f for f in late if f not in validation.findings]
+    return Training(experiment, fitted, replace(validation, findings=(*validation.findings, *new)), cohorts)

@@ -22,6 +22,9 @@ from theracast.models.conformal import coverage_table
 from theracast.models.decision_curve import PLAUSIBLE, decision_table
 from theracast.models.estimates import NOT_ESTIMABLE, Estimate
 from theracast.models.fairness import equity_audit
+from theracast.models.leakage import Finding, look
+from theracast.models.leakage_evidence import Evidence, Fold, fold_of
+from theracast.models.leakage_features import SUSPECT, TOO_GOOD, TOO_GOOD_N
 from theracast.models.metrics import auc, auc_difference, balanced_accuracy, brier, calibration
 from theracast.models.pooling import pooled_auc, random_effects
 from theracast.models.published import PUBLISHED
@@ -32,8 +35,6 @@ from theracast.models.splits import leave_one_cohort_out
 MODEL = "theracast"
 #: Below this many labelled patients no claim is made from a cohort alone.
 FEW = 30
-#: An AUC this good, on this many patients, is a leak until proven otherwise.
-TOO_GOOD, TOO_GOOD_N = 0.98, 20
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,8 @@ class Validation:
         What acting on the model is worth, per cohort and threshold (`theracast.models.decision_curve.decision_table`).
     equity : DataFrame
         The same model by sex, age, ancestry and more (`theracast.models.fairness.equity_audit`).
+    findings : tuple of Finding
+        What the leakage sentinels found and was waived (`theracast.models.leakage`).
 
     Examples
     --------
@@ -73,6 +76,7 @@ class Validation:
     coverage: pd.DataFrame = field(default_factory=pd.DataFrame)
     net_benefit: pd.DataFrame = field(default_factory=pd.DataFrame)
     equity: pd.DataFrame = field(default_factory=pd.DataFrame)
+    findings: tuple[Finding, ...] = ()
 
 
 def leave_cohorts_out(
@@ -83,6 +87,7 @@ def leave_cohorts_out(
     sets: Mapping[str, Sequence[str]] | None = None,
     jobs: int = 1,
     thresholds: Sequence[float] = PLAUSIBLE,
+    waive: Mapping[str, str] | None = None,
 ) -> Validation:
     """Predict each cohort by a model trained on the others, with what is published beside it.
 
@@ -102,11 +107,18 @@ def leave_cohorts_out(
         Processes.
     thresholds : sequence of float
         Probabilities from which one would treat, in (0, 1).
+    waive : mapping of str to str, optional
+        Leakage sentinel to the reason why it may not stop the validation (`theracast.models.leakage.SENTINELS`).
 
     Returns
     -------
     Validation
         Labelled patients only.
+
+    Raises
+    ------
+    LeakError
+        When a sentinel finds what is not waived: most of them before anything is fitted.
 
     Examples
     --------
@@ -118,16 +130,19 @@ def leave_cohorts_out(
     """
     pairs = list(leave_one_cohort_out(list(cohorts)))
     trains = {name: [o for o in others if o not in holdout] for name, others in pairs}
-    parts = []
+    evidence = Evidence(model, cohorts, trains)
+    findings = look(evidence, "before", waive)
+    parts, folds = [], []
     # a generator: training sets are put together one at a time, not all in memory
-    work = (delayed(_predict)(model, Cohort.concat([cohorts[o] for o in trains[n]]), cohorts[n]) for n in trains)
-    for name, part in zip(trains, Parallel(jobs, return_as="generator", pre_dispatch=jobs)(work), strict=True):
+    work = (delayed(_predict)(model, Cohort.concat([cohorts[o] for o in trains[n]]), cohorts[n], n) for n in trains)
+    for name, (part, fold) in zip(trains, Parallel(jobs, return_as="generator", pre_dispatch=jobs)(work), strict=True):
         progress(name)
         parts.append(part.assign(cohort=name))
+        folds.append(fold)
     predictions = pd.concat(parts)
-    return replace(
-        judged(predictions, sets or {}, thresholds), equity=equity_audit(predictions, cohorts, holdout=holdout)
-    )
+    found = judged(predictions, sets or {}, thresholds)
+    findings += look(replace(evidence, folds=folds, table=found.table), "after", waive)
+    return replace(found, equity=equity_audit(predictions, cohorts, holdout=holdout), findings=findings)
 
 
 def judged(
@@ -227,11 +242,11 @@ def beside(fitted: ResponseModel, train: Cohort, test: Cohort, unseen: FeatureMa
     return baselines.join(published_scores(test))
 
 
-def _predict(model: ResponseModel, train: Cohort, test: Cohort) -> pd.DataFrame:
+def _predict(model: ResponseModel, train: Cohort, test: Cohort, name: str) -> tuple[pd.DataFrame, Fold]:
     fitted = ResponseModel(**model.get_params(deep=False)).fit(train)
     unseen = fitted.matrix(test)
     out = answers(fitted, test, unseen).join(beside(fitted, train, test, unseen))
-    return out[out.y.notna()]
+    return out[out.y.notna()], fold_of(name, fitted, train, unseen)
 
 
 def cohort_table(predictions: pd.DataFrame) -> pd.DataFrame:
@@ -324,5 +339,5 @@ def _note(area: Estimate, y: np.ndarray, constant: bool) -> str:
     if len(y) == 0 or len(np.unique(y)) < 2:
         return "not estimable: one class"
     if not constant and area.value >= TOO_GOOD and len(y) >= TOO_GOOD_N:
-        return "too good: look for a leak"
+        return SUSPECT
     return "too few for a claim" if len(y) < FEW else ""

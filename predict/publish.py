@@ -119,6 +119,7 @@ def register(training: Training, *, tracking: str | None = None, promote: bool =
         "data": training.data,
         "environment": environment(),
         **pack_validation(validation),
+        "sentinels": [f.to_dict() for f in training.findings],
         "prior": training.model.fusion_.prior,
     }
     with tempfile.TemporaryDirectory() as scratch:
