@@ -26,6 +26,9 @@ from theracast.predict.cli_verify import verify
 from theracast.predict.console import err, out, require_cohorts, show, steps
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from theracast.models.leakage import Finding
     from theracast.models.selection_train import SelectionExperiment
     from theracast.models.validate import Validation
 
@@ -122,6 +125,7 @@ def train(
         step("register the model")
         uri, version = register(training, tracking=tracking, promote=promote)
     _show_validation(training.validation)
+    _show_findings(training.findings)
     out.print(f"registered {uri} (version {version})")
 
 
@@ -148,6 +152,19 @@ def _train_selection(wanted: SelectionExperiment, where: Path, promote: bool, tr
         uri, version = register_selection(training, tracking=tracking, promote=promote)
     show(evidence_rows(training.model), "What each therapy's model rests on (AUC of patients it did not see)")
     out.print(f"registered {uri} (version {version})")
+
+
+def _show_findings(findings: Sequence[Finding]) -> None:
+    import pandas as pd
+
+    from theracast.models.leakage import SENTINELS
+
+    if not findings:
+        out.print(f"Leakage: {len(SENTINELS)} sentinels looked, none found anything, none was waived.")
+        return
+    rows = [(f.sentinel, f.what, f.where, f.reason) for f in findings]
+    columns = ["sentinel", "what it found", "where", "waived because"]
+    show(pd.DataFrame(rows, columns=columns), f"Leakage: of {len(SENTINELS)} sentinels, these were waived")
 
 
 def _show_validation(validation: Validation) -> None:
