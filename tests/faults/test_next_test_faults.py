@@ -4,7 +4,7 @@ import contextlib
 
 import pytest
 import yaml
-from clis import shell
+from clis import run, shell
 from faults.hostile import fuzzed
 from hypothesis import given
 from hypothesis import strategies as st
@@ -95,14 +95,19 @@ def test_anything_else_is_our_error_or_a_list_of_tests(thing):
         (["--budget", "-5"], "above 0"),
         (["--budget", "nan"], "above 0"),
         (["--budget", "inf"], "above 0"),
-        (["--patient", "ZZPHI-nobody"], "no such patient"),
         (["--costs", "none.yaml"], "no such file of tests"),
     ],
 )
-def test_a_wrong_call_ends_with_2_and_names_no_patient(folder, tmp_path, arguments, said):
-    done = shell(tmp_path, "next-test", folder, "riaz2017_mel", *arguments)
+def test_a_wrong_call_is_refused_before_anything_is_read(tmp_path, arguments, said):
+    done = run("next-test", tmp_path / "no model", "no cohort", *arguments)
+    assert isinstance(done.exception, UsageError)
+    assert said in str(done.exception)
+
+
+def test_an_unknown_patient_ends_with_2_and_is_not_named(folder, tmp_path):
+    done = shell(tmp_path, "next-test", folder, "riaz2017_mel", "--patient", "ZZPHI-nobody")
     assert done.returncode == 2
-    assert said in done.stderr
+    assert "no such patient" in done.stderr
     assert "ZZPHI" not in done.stderr + done.stdout
     assert "Traceback" not in done.stderr
     assert not list(tmp_path.iterdir())
