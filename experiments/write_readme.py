@@ -14,6 +14,7 @@ from pathlib import Path
 import pandas as pd
 import yaml
 from choice_page import choice_parts, choice_summary
+from equity_page import equity_part
 from ici_page import aims, loris_rows
 from ici_page import mean_rows as ici_mean_rows
 from prognosis_page import prognosis_part
@@ -101,7 +102,7 @@ def main() -> None:
     table = markdown(cohort_rows(done.validation))
     bundled = {"melanoma_bundled": f"{experiment.claim.strip()}\n\n{table}\n\n{means}"}
     put(ROOT / "experiments" / "README.md", bundled | multiomics_parts() | {"prognosis": prognosis_part()})
-    put(ROOT / "experiments" / "README.md", choice_parts())
+    put(ROOT / "experiments" / "README.md", choice_parts() | {"equity": equity_part()})
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from theracast.checks import UNKNOWN
+from theracast.errors import DataError, UsageError
 from theracast.features.blocks import BLOCKS
 from theracast.features.cohort import Cohort
 
@@ -28,6 +29,7 @@ ATTRIBUTES = {
 #: Columns of table ``clinical`` that may say the ancestry; the first that says it of a patient is read.
 _ANCESTRY = ("ancestry", "race", "ethnicity")
 _SILENT = UNKNOWN | {"u", "none", "refused", "declined", "prefer not to say", "not given", "not recorded"}
+_LONGEST = 60
 _BANDS = ("below 50", "50 to 64", "65 to 74", "75 and over")
 _YES_NO = {1.0: "yes", 0.0: "no"}
 
@@ -83,6 +85,13 @@ def of_predictions(predictions: pd.DataFrame, cohorts: Mapping[str, Cohort]) -> 
         In the order of the predictions, without ids: a column per attribute of `ATTRIBUTES`. Groups of fewer than
         `SMALLEST` patients are put together as ``other groups``, with the next larger ones while these are too few.
 
+    Raises
+    ------
+    UsageError
+        When a cohort is not given.
+    DataError
+        THX-D17 when a patient is not in the cohort.
+
     Examples
     --------
     >>> c = Cohort.from_tables({"clinical": pd.DataFrame({"sex": ["F"] * 6}, index=list("abcdef"))}, name="x")
@@ -90,9 +99,20 @@ def of_predictions(predictions: pd.DataFrame, cohorts: Mapping[str, Cohort]) -> 
     ['female']
     """
     found = pd.DataFrame(NOT_KNOWN, index=range(len(predictions)), columns=list(ATTRIBUTES), dtype=object)
+    absent = [str(n) for n in predictions["cohort"].unique() if n not in cohorts]
+    if absent:
+        raise UsageError("predictions are of cohorts that are not given", got=", ".join(absent))
     for name in predictions["cohort"].unique():
-        mine = (predictions["cohort"] == name).to_numpy()
-        found.loc[mine, :] = subgroups(cohorts[name]).loc[predictions.index[mine]].to_numpy()
+        mine, cohort = (predictions["cohort"] == name).to_numpy(), cohorts[name]
+        strangers = int((~predictions.index[mine].isin(cohort.ids)).sum())
+        if strangers:
+            raise DataError(
+                "predictions are of patients who are not in the cohort",
+                code="THX-D17",
+                where=str(name),
+                got=f"{strangers} unknown",
+            )
+        found.loc[mine, :] = subgroups(cohort).loc[predictions.index[mine]].to_numpy()
     return found.apply(_put_together)
 
 
@@ -116,7 +136,7 @@ def _ancestry(cohort: Cohort) -> pd.Series:
 
 
 def _word(text: object) -> object:
-    word = " ".join(str(text).lower().split())
+    word = " ".join(str(text).lower().split())[:_LONGEST]
     return np.nan if word in _SILENT else word
 
 

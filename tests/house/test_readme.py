@@ -28,6 +28,7 @@ GENERATED = {
     "certifi": "treat where a gain is predicted",
     "choice": "which treatment of rheumatoid arthritis?",
     "drugs": "| random drug |",
+    "equity": "prior treatment",
     "gdsc2_response": "| mean of each drug |",
     "ici": "set A: plain mean",
     "prognosis": "| serum albumin |",
