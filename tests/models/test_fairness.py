@@ -279,6 +279,17 @@ def test_the_exact_test_is_fishers_and_with_two_cohorts_a_count_of_all_deals():
     assert _exact([one, two]) == pytest.approx(sum(c for c in chance.values() if c <= chance[5.0] * (1 + 1e-9)))
 
 
+def test_p_values_are_those_of_r():
+    told = json.loads((GOLDEN / "fairness_r.json").read_text("utf-8"))
+    found = []
+    for cells in told["tables"]:
+        cohorts = np.reshape(cells, (3, 2, 2))  # cohort, group, outcome
+        pairs = [tuple(pd.Series([1.0] * yes + [0.0] * no) for yes, no in groups) for groups in cohorts]
+        found.append(_exact(pairs))
+    assert found == pytest.approx(told["p"], rel=1e-9)
+    assert holm(found) == pytest.approx(told["holm"], rel=1e-9)
+
+
 def test_a_validation_has_it_for_every_attribute():
     names = ("liu2019_mel", "riaz2017_mel", "mgh2022_mel")
     cohorts = {n: load_cohort(n) for n in names}
