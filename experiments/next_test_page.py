@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-import pandas as pd
-from matplotlib.figure import Figure
-from next_test_policies import ADAPTIVE, ANY, FIRST, FIXED, RANDOM
+from pathlib import Path
 
+import pandas as pd
+import yaml
+from matplotlib.figure import Figure
+from next_test_policies import ADAPTIVE, ANY, DECISION, EVERYTHING, FIRST, FIXED, LABEL, RANDOM, needed
+
+from theracast.predict.tables import markdown
+
+HERE = Path(__file__).parent
 #: Of Okabe and Ito's palette: told apart with every kind of colour vision, and by their marks and lines.
 LOOKS = {
     ADAPTIVE: ("#0072B2", "o", "-"),
@@ -14,6 +20,8 @@ LOOKS = {
     FIRST: ("#D55E00", "s", ":"),
     ANY: ("#000000", "^", ":"),
 }
+#: Share of tests that the project's mission asks to save.
+ASKED = 0.2
 
 
 def draw(curve: pd.DataFrame, level: float) -> Figure:
@@ -33,10 +41,154 @@ def draw(curve: pd.DataFrame, level: float) -> Figure:
         axis.set_title(f"{cohort} (n = {part['n'].iloc[0]})\n{recipe}", fontsize=9)
         axis.set_xlim(-0.03, 1.03)
         axis.grid(alpha=0.2)
-    for axis in axes[: len(panels)]:
         axis.tick_params(labelsize=8, labelbottom=True)
     figure.supxlabel("share of the tests done")
     figure.supylabel("share of patients whose decision and call are as with all tests")
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=len(LOOKS), frameon=False)
     return figure
+
+
+def next_test_part(folder: Path = HERE / "next_test") -> str:
+    """Say what experiments/next_test.py last found."""
+    settings = yaml.safe_load((HERE / "next_test.yaml").read_text(encoding="utf-8"))
+    policies, curve, told = (pd.read_csv(folder / f"{n}.csv") for n in ("policies", "curve", "calibration"))
+    parts = [settings["claim"].strip()]
+    parts += [reached(policies[policies["recipe"] == r], r, settings["worse"]) for r in settings["recipes"]]
+    parts.append(
+        f"Testing stops when all other tests would leave decision and call as they are in {settings['sure']:.0%} of "
+        "the draws; the call is the side of the average training patient. Saved: share of tests not done. Accuracy: "
+        "share of calls that are right, less that with all tests. 95% intervals by bootstrap over patients, of the "
+        "mean also over cohorts. Every patient keeps what is known without a test. Every test counts the same: costs "
+        "differ between places."
+    )
+    parts.append(markdown(policy_rows(policies)))
+    parts.append(
+        f"`{LABEL}` is the rule that suggests itself, and looks several times at a set that is meant for one look. "
+        f"`{DECISION}` stops as soon as the decision would stay, an abstention too: it saves more, and the probability "
+        "of those whom the model abstains from then rests on less."
+    )
+    parts.append(markdown(rule_rows(policies)))
+    parts.append(
+        f"Least share of tests at which decision and call of {settings['level']:.0%} of the patients are as with all "
+        "tests (read from the curves, without interval):"
+    )
+    parts.append(markdown(needed_rows(curve, settings["level"])))
+    parts.append("![Share of patients as with all tests, by share of tests done](next_test/curve.png)")
+    parts.append("What next-test told, and what was seen when the hidden test was shown (interval over patients):")
+    parts.append(markdown(told_rows(told)))
+    parts.append(
+        "TCGA breast cancer is not among them: its subtype model averages probabilities of blocks "
+        "(`theracast.models.blockwise`) and has neither margins of the blocks among unseen studies nor label sets, "
+        "from which all of this is drawn."
+    )
+    return "\n\n".join(parts)
+
+
+def reached(policies: pd.DataFrame, recipe: str, worse: float) -> str:
+    """Say plainly whether a fifth of the tests is saved at equal accuracy."""
+    mean = policies[policies["cohort"] == "mean"].set_index("policy")
+    said = []
+    for policy in (ADAPTIVE, DECISION):
+        row = mean.loc[policy]
+        sure = row["saved_lower"] >= ASKED and row["d_accuracy_lower"] >= -worse
+        likely = row["saved"] >= ASKED and row["d_accuracy"] >= -worse
+        verdict = (
+            "reached" if sure else "reached by the estimate, the interval leaves it open" if likely else "not reached"
+        )
+        said.append(
+            f"`{policy}` saves {_span(row, 'saved', '.0%')} of the tests, the decision is as with all tests in "
+            f"{_span(row, 'agreement', '.0%')}, accuracy changes by {_span(row, 'd_accuracy', '+.3f')}: {verdict}"
+        )
+    n = (policies["policy"] == EVERYTHING).sum() - 1
+    return (
+        f"Asked for: 20-30% fewer tests at equal accuracy (lower by less than {worse:g}). {recipe}, mean of {n} "
+        f"cohorts: {'; '.join(said)}."
+    )
+
+
+def policy_rows(policies: pd.DataFrame) -> pd.DataFrame:
+    """Lay the policies with the same stop side by side, a row for each cohort."""
+    rows = []
+    for (recipe, cohort), part in policies.groupby(["recipe", "cohort"], sort=False):
+        by = part.set_index("policy")
+        mine, all_tests = by.loc[ADAPTIVE], by.loc[EVERYTHING]
+        rows.append(
+            {
+                "recipe": recipe,
+                "cohort": cohort,
+                "n": int(mine["n"]),
+                "tests": "" if pd.isna(mine["tests"]) else f"{mine['tests']:.0f}",
+                "decided with all": f"{all_tests['decided']:.0%}",
+                "saved": _span(mine, "saved", ".0%"),
+                "decision as with all": _span(mine, "agreement", ".0%"),
+                "accuracy": _span(mine, "d_accuracy", "+.2f"),
+                "AUC": _span(mine, "d_auc", "+.2f"),
+                "saved, fixed order": _span(by.loc[FIXED], "saved", ".0%"),
+                "saved, random order": _span(by.loc[RANDOM], "saved", ".0%"),
+                "note": mine["note"] if isinstance(mine["note"], str) else "",
+            }
+        )
+    return pd.DataFrame(rows).astype(str)
+
+
+def rule_rows(policies: pd.DataFrame) -> pd.DataFrame:
+    """Lay other rules to stop side by side, means over the cohorts."""
+    rows = []
+    for (recipe, policy), part in policies[policies["cohort"] == "mean"].groupby(["recipe", "policy"], sort=False):
+        row = part.iloc[0]
+        rows.append(
+            {
+                "recipe": recipe,
+                "policy": policy,
+                "saved": _span(row, "saved", ".0%"),
+                "decision as with all": _span(row, "agreement", ".0%"),
+                "call as with all": _span(row, "same_call", ".0%"),
+                "accuracy": _span(row, "d_accuracy", "+.3f"),
+                "AUC": _span(row, "d_auc", "+.3f"),
+                "decided": f"{row['decided']:.0%}",
+                "right when decided": f"{row['right_when_decided']:.0%}",
+            }
+        )
+    return pd.DataFrame(rows).astype(str)
+
+
+def needed_rows(curve: pd.DataFrame, level: float) -> pd.DataFrame:
+    """Say per cohort how many tests each policy needs for the same agreement."""
+    rows = []
+    for (recipe, cohort), part in curve.groupby(["recipe", "cohort"], sort=False):
+        row = {"recipe": recipe, "cohort": cohort}
+        row |= {p: needed(part[part["policy"] == p], level) for p in LOOKS}
+        rows.append(row)
+    table = pd.DataFrame(rows)
+    means = table.groupby("recipe", sort=False)[list(LOOKS)].mean().reset_index().assign(cohort="mean")
+    return pd.concat([table, means], ignore_index=True).map(lambda v: f"{v:.0%}" if isinstance(v, float) else v)
+
+
+def told_rows(told: pd.DataFrame) -> pd.DataFrame:
+    """Lay told and seen side by side."""
+    names = {
+        "decides": "one label is left",
+        "same_decision": "the decision stays",
+        "same_side": "the call stays",
+    }
+    rows = []
+    for row in told[told["told_in"].str.startswith("(")].itertuples():
+        low, high = row.told_in.strip("(]").split(",")
+        rows.append(
+            {
+                "recipe": row.recipe,
+                "what": names[row.what],
+                "told between": f"{max(float(low), 0):.0%} and {float(high):.0%}",
+                "patients": row.patients,
+                "told": f"{row.told:.0%}",
+                "seen": f"{row.seen:.0%} ({row.seen_lower:.0%}-{row.seen_upper:.0%})",
+            }
+        )
+    return pd.DataFrame(rows).astype(str)
+
+
+def _span(row: pd.Series, name: str, form: str) -> str:
+    low, high = row[f"{name}_lower"], row[f"{name}_upper"]
+    between = " to " if form.startswith("+") else "-"
+    return f"{row[name]:{form}} ({low:{form}}{between}{high:{form}})"

@@ -174,7 +174,8 @@ class Alike:
         """Plan; the shares of draws in which all tests change nothing; the best chance that any set of them settles."""
         n, nothing = len(self.now), Plan((), (), 0.0, 0.0, True)
         if not usable or self.model.fusion_.sets is None:
-            return [(nothing, False)] * n, *(np.full(n, np.nan) for _ in range(3))
+            unknown = np.full(n, np.nan)
+            return [(nothing, False)] * n, unknown, unknown, unknown
         results = PossibleResults(self.model.fusion_, self.margins, self.tumours, usable)
         same = (self._decisions(results, tuple(usable)) == self._current()[:, None]).mean(axis=1)
         average = logit(self.model.fusion_.prior)
