@@ -54,7 +54,7 @@ def next_test_part(folder: Path = HERE / "next_test") -> str:
     settings = yaml.safe_load((HERE / "next_test.yaml").read_text(encoding="utf-8"))
     policies, curve, told = (pd.read_csv(folder / f"{n}.csv") for n in ("policies", "curve", "calibration"))
     parts = [settings["claim"].strip()]
-    parts += [reached(policies[policies["recipe"] == r], r, settings["worse"]) for r in settings["recipes"]]
+    parts += [reached(part, str(r), settings["worse"]) for r, part in policies.groupby("recipe", sort=False)]
     parts.append(
         f"Testing stops when all other tests would leave decision and call as they are in {settings['sure']:.0%} of "
         "the draws; the call is the side of the average training patient. Saved: share of tests not done. Accuracy: "
