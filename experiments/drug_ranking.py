@@ -81,8 +81,8 @@ def read_settings() -> dict[str, Any]:
 
 
 def digest(settings: dict[str, Any]) -> str:
-    """Digest all that decides a number: the claim does not."""
-    return digest_json({k: v for k, v in settings.items() if k != "claim"})
+    """Digest all that decides a number: the claim does not, nor how it is run."""
+    return digest_json({k: v for k, v in settings.items() if k not in ("claim", "run")})
 
 
 def write(table: pd.DataFrame, name: str, settings: dict[str, Any]) -> None:

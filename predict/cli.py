@@ -13,6 +13,7 @@ import theracast
 from theracast.errors import TheracastError
 from theracast.predict.cli_card import card
 from theracast.predict.cli_datasets import app as datasets
+from theracast.predict.cli_experiment import app as experiment
 from theracast.predict.cli_explain import explain
 from theracast.predict.cli_features import blocks, build, check
 from theracast.predict.cli_models import app as models
@@ -188,6 +189,7 @@ for verb in (rank, serve, verify, blocks, check, build):
     app.command()(verb)
 app.add_typer(datasets, name="datasets")
 app.add_typer(models, name="models")
+app.add_typer(experiment, name="experiment")
 
 
 @app.callback(invoke_without_command=True)

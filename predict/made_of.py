@@ -167,9 +167,8 @@ def column_sums(frame: pd.DataFrame) -> dict[str, str]:
     """
     tables = pd.Series([str(c).partition(":")[0] for c in frame.columns], dtype=object)
     large = set(tables.value_counts().loc[lambda n: n > MOST_COLUMNS].index)
-    weights = _weights(len(frame))
     return {
-        str(c): f"{_sum(frame.iloc[:, k], weights):016x}"
+        str(c): f"{_sum(frame.iloc[:, k]):016x}"
         for k, c in enumerate(frame.columns)
         if c != "patient_id" and tables[k] not in large
     }
@@ -294,25 +293,38 @@ def file_digest(path: Any) -> str:
 
 
 @cache
-def _weights(n: int) -> np.ndarray:
+def _odd(n: int) -> np.ndarray:
     """Return odd numbers without a pattern: times an odd number, no change of 64 bits is lost."""
-    with np.errstate(over="ignore"):
-        steps = np.arange(1, n + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-        mixed: np.ndarray = (steps ^ (steps >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)
+    steps = np.arange(1, n + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    mixed: np.ndarray = (steps ^ (steps >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)
     return mixed | np.uint64(1)
 
 
-def _sum(column: pd.Series, weights: np.ndarray) -> int:
-    if pd.api.types.is_numeric_dtype(column.dtype):
-        bits, words = column.to_numpy(dtype=np.float64, na_value=np.nan), ""
-    else:
-        held = pa.array(column, from_pandas=True) if column.dtype != object else _texts(column)
-        held = held.combine_chunks() if isinstance(held, pa.ChunkedArray) else held
-        held = held.dictionary_encode()
-        bits = held.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.float64)
-        words = "\x1f".join(map(str, held.dictionary.to_pylist()))
-    total = int((np.ascontiguousarray(bits).view(np.uint64) * weights).sum())
-    return total ^ int.from_bytes(sha256(words.encode()).digest()[:8], "big") if words else total
+def _weighed(values: np.ndarray) -> int:
+    """Weigh 64-bit cells by their place; the weights of a longer column begin with those of a shorter one."""
+    bits = np.ascontiguousarray(values).view(np.uint64)
+    weights = _odd(1 << max(0, len(bits) - 1).bit_length())[: len(bits)]
+    return int(np.einsum("i,i->", bits, weights))  # no array of products: half the time
+
+
+def _sum(column: pd.Series) -> int:
+    kind = column.dtype
+    if isinstance(kind, np.dtype) and kind.kind in "fiub":
+        return _weighed(column.to_numpy().astype(np.float64, copy=False))
+    if pd.api.types.is_numeric_dtype(kind):
+        return _weighed(column.to_numpy(dtype=np.float64, na_value=np.nan))
+    held = pa.array(column, from_pandas=True) if isinstance(kind, pd.StringDtype) else _texts(column)
+    held = held.combine_chunks() if isinstance(held, pa.ChunkedArray) else held
+    _, places, content = held.buffers()
+    ends = np.frombuffer(places, dtype=np.int64 if pa.types.is_large_string(held.type) else np.int32)
+    ends = ends[held.offset : held.offset + len(held) + 1]
+    lengths = np.diff(ends).astype(np.int64, copy=False)
+    if held.null_count:
+        lengths[held.is_null().to_numpy(zero_copy_only=False)] = -1
+    letters = np.frombuffer(content or b"", dtype=np.uint8)[ends[0] : ends[-1]] if len(held) else np.zeros(0, np.uint8)
+    whole = len(letters) // 8 * 8
+    rest = int.from_bytes(letters[whole:].tobytes(), "little")
+    return (_weighed(lengths) * 3 + _weighed(letters[:whole]) * 5 + rest * 7) % (1 << 64)
 
 
 def _texts(column: pd.Series) -> pa.Array:
