@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 SOURCES := core features models predict
 .DEFAULT_GOAL := help
-.PHONY: help demo test nightly coverage check format lint docs types layers ici choices readme lock wheel bench clean
+.PHONY: help demo test nightly coverage check format lint docs types layers ici choices evidence readme lock wheel bench clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -70,6 +70,10 @@ choices: $(VENV)/.dev ## Judge the choices between therapies (about 30 minutes; 
 	$(BIN)/python experiments/crohns_ustekinumab.py
 	$(BIN)/python experiments/therapies_simulated.py
 	$(BIN)/python experiments/drug_ranking.py
+
+# what is kept stays as it is; what came out otherwise lies in experiments/.runs/differs
+evidence: $(VENV)/.dev ## Run the claims of experiments/ again and compare with what is kept (MINUTES=5 for the short ones)
+	$(BIN)/theracast experiment run --compare --minutes $${MINUTES:-1000}
 
 # the multi-omics data are public but too large to ship: without them their tables stay as they last were
 readme: $(VENV)/.dev ## Write the generated parts of README and experiments/

@@ -24,6 +24,8 @@ from theracast.features.cohort import Cohort
 from theracast.models.base import LEVEL
 from theracast.models.config import Experiment
 from theracast.predict.demo import run_demo
+from theracast.predict.evidence.claims import read_claims
+from theracast.predict.evidence.pages import index_page
 from theracast.predict.report.plots import overview, to_png
 from theracast.predict.tables import cohort_rows, markdown, mean_rows
 
@@ -103,6 +105,7 @@ def main() -> None:
     bundled = {"melanoma_bundled": f"{experiment.claim.strip()}\n\n{table}\n\n{means}"}
     put(ROOT / "experiments" / "README.md", bundled | multiomics_parts() | {"prognosis": prognosis_part()})
     put(ROOT / "experiments" / "README.md", choice_parts() | {"equity": equity_part()})
+    put(ROOT / "experiments" / "README.md", {"claims": index_page(read_claims(ROOT / "experiments"))})
 
 
 if __name__ == "__main__":

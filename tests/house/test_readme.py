@@ -26,6 +26,7 @@ GENERATED = {
     "blocks": "| clinical |",
     "brca_subtype": "| average over the observed blocks |",
     "certifi": "treat where a gain is predicted",
+    "claims": "| simulated: ",
     "choice": "which treatment of rheumatoid arthritis?",
     "drugs": "| random drug |",
     "equity": "prior treatment",
