@@ -17,6 +17,7 @@ from theracast.predict.cli_experiment import app as experiment
 from theracast.predict.cli_explain import explain
 from theracast.predict.cli_features import blocks, build, check
 from theracast.predict.cli_models import app as models
+from theracast.predict.cli_monitor import monitor
 from theracast.predict.cli_next_test import next_test
 from theracast.predict.cli_packet import packet
 from theracast.predict.cli_rank import rank
@@ -138,6 +139,7 @@ app.command()(explain)
 app.command()(packet)
 app.command()(card)
 app.command("next-test")(next_test)
+app.command()(monitor)
 
 
 def _train_selection(wanted: SelectionExperiment, where: Path, promote: bool, tracking: str | None) -> None:

@@ -119,7 +119,7 @@ def public(module):
 def test_everything_public_has_an_example(name):
     commands = {"demo", "indications", "datasets", "train", "score", "report", "explain", "models", "top"}
     commands |= {"blocks", "check", "build", "fetch", "list_sources", "rank", "serve", "packet", "verify", "next_test"}
-    commands |= {"card", "experiment"}
+    commands |= {"card", "monitor", "experiment"}
     # their examples are in the README and --help
     exempt = commands if name.startswith("theracast.predict.cli") else set()
     without = [

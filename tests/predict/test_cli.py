@@ -10,7 +10,7 @@ from theracast.features.matrix import FeatureMatrix
 from theracast.predict.cli import app
 
 COMMANDS = ("demo", "blocks", "check", "indications", "datasets", "build", "train", "score", "rank")
-COMMANDS += ("report", "explain", "packet", "models", "serve", "verify", "next-test", "card", "experiment")
+COMMANDS += ("report", "explain", "packet", "models", "serve", "verify", "next-test", "card", "monitor", "experiment")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
