@@ -122,9 +122,11 @@ def _write(
     others: Cohort | None,
 ) -> Path:  # fmt: skip
     """Write the page or the pages that were asked for."""
+    from theracast.predict.card.make import loaded_card
+    from theracast.predict.card.page import card_page
     from theracast.predict.report.frame import write_page
     from theracast.predict.report.page import cohort_page, patient_page
-    from theracast.predict.report.pages import write_pages
+    from theracast.predict.report.pages import CARD, write_pages
     from theracast.predict.report.patient_view import patient_view
     from theracast.predict.similar import reference_cohort
 
@@ -140,11 +142,13 @@ def _write(
     if patient is not None:
         step("write the page")
         return write_page(patient_page(scores, patient, spec, about, model=model, reference=beside), output)
+    step("write the card")
+    write_page(card_page(loaded_card(predictor)), output / CARD)
     return write_pages(
         output,
         scores,
         spec,
-        about,
+        {**about, "card_url": CARD},
         model=model,
         reference=beside,
         progress=lambda done, of: step(f"write page {done} of {of}"),

@@ -23,6 +23,9 @@ from typing import Any
 
 import theracast
 from theracast.errors import ModelError, SetupError, UsageError
+from theracast.predict.artifact import model_folder
+from theracast.predict.card.attach import attach_card, described
+from theracast.predict.card.make import written_by
 from theracast.predict.offline_checks import (
     EXPORT,
     MOST_BYTES,
@@ -32,8 +35,10 @@ from theracast.predict.offline_checks import (
     hostile,
     read_parcel,
 )
+from theracast.predict.predictor import Predictor
 from theracast.predict.registry import fetch_folder, load_any
 from theracast.predict.store import connect, experiment_id, reaching, safe_name, shown
+from theracast.predict.therapies import SelectionPredictor
 from theracast.provenance import sha256_file
 
 #: What zipfile raises on an archive that is encrypted, cut off, changed, or packed in a way it does not know.
@@ -147,14 +152,16 @@ def import_model(source: str | Path, *, tracking: str | None = None, name: str =
     source = Path(source)
     with _checked(source) as (folder, parcel):
         name = safe_name(name or parcel.name)
-        about = load_any(str(folder)).about
+        loaded = load_any(str(folder))
         mlflow, store = connect(tracking, create=True)
         with reaching(store):
-            return name, _register(mlflow, store, folder, parcel, name, about)
+            return name, _register(mlflow, store, folder, parcel, name, loaded)
 
 
-def _register(mlflow: Any, store: str, folder: Path, parcel: Parcel, name: str, about: dict[str, Any]) -> str:
-    subject = str((about.get("experiment") or {}).get("indication") or name)
+def _register(
+    mlflow: Any, store: str, folder: Path, parcel: Parcel, name: str, loaded: Predictor | SelectionPredictor
+) -> str:
+    subject = str((loaded.about.get("experiment") or {}).get("indication") or name)
     client = mlflow.MlflowClient()
     run = client.create_run(experiment_id(mlflow, subject, store), run_name=f"import {name}").info
     status = "FAILED"
@@ -170,8 +177,13 @@ def _register(mlflow: Any, store: str, folder: Path, parcel: Parcel, name: str, 
         origin = {"imported.name": parcel.name, "imported.version": parcel.version, "imported.digest": parcel.digest}
         # with the version, not after it: one without its tags would be half registered
         made = client.create_model_version(
-            name, f"{run.artifact_uri}/model", run.run_id, tags={**parcel.tags, **origin}
+            name,
+            f"{run.artifact_uri}/model",
+            run.run_id,
+            tags={**parcel.tags, **origin},
+            description=described(f"{name}, imported", run.run_id),
         )
+        attach_card(client, made, loaded.model, loaded.about, loaded.digest, written_by(model_folder(folder)))
         status = "FINISHED"
         return str(made.version)
     finally:

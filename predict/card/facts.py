@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -21,6 +22,9 @@ from theracast.models.validate import Validation
 from theracast.predict.card.cohorts import TRAINED, CohortFacts, cohort_facts, shown_name
 from theracast.predict.kept import unpack_validation
 from theracast.provenance import code_digest
+
+#: Folders of a path within a text: they may name a person or a machine.
+_FOLDERS = re.compile(r"(?:[A-Za-z]:)?[\\/](?:[^\\/,;:|]+[\\/])+")
 
 
 @dataclass(frozen=True)
@@ -134,7 +138,9 @@ class CardFacts:
         >>> isinstance(CardFacts.validation, cached_property)
         True
         """
-        return unpack_validation({k: _named(self.about.get(k)) for k in ("validation", "mean", "sets", "coverage")})
+        return unpack_validation(
+            {k: _named(self.about.get(k)) for k in ("validation", "mean", "sets", "coverage", "net_benefit", "equity")}
+        )
 
     def kept(self, key: str) -> pd.DataFrame | None:
         """Read a table that was kept as records.
@@ -227,4 +233,10 @@ def _named(held: Any) -> Any:
     """Take the folders off the names of cohorts."""
     if isinstance(held, Mapping):
         return {k: _named(v) for k, v in held.items()}
-    return [{k: shown_name(v) if k == "cohort" and isinstance(v, str) else v for k, v in r.items()} for r in held or ()]
+    return [{k: _bare(k, v) for k, v in r.items()} for r in held or ()]
+
+
+def _bare(name: str, held: Any) -> Any:
+    if not isinstance(held, str) or name not in ("cohort", "what", "where"):
+        return held
+    return shown_name(held) if name == "cohort" else _FOLDERS.sub("", held)

@@ -6,6 +6,8 @@ import pandas as pd
 
 from theracast.models.validate import MODEL, Validation
 from theracast.predict.card.facts import CardFacts
+from theracast.predict.card.groups import differing
+from theracast.predict.card.leaks import waivers
 from theracast.predict.card.said import estimate, listing, ours, overlapping, short
 
 
@@ -102,7 +104,7 @@ def _of_people(facts: CardFacts) -> list[str]:
     notes = table["note"].fillna("").astype(str)
     few = [f"{r.attribute}: {r.group}" for r in table[notes.str.contains("too few")].itertuples()]
     unknown = [str(a) for a, part in table.groupby("attribute", sort=False) if set(part["group"]) == {"not known"}]
-    said = [f"{r.attribute}, {r.group}: {r.note}." for r in table[notes.str.contains("differs")].itertuples()]
+    said = differing(table)
     if few:
         said.append(f"Groups of too few patients to tell: {listing(few, 12)}.")
     if unknown:
@@ -116,7 +118,7 @@ def _of_leaks(facts: CardFacts) -> list[str]:
         return ["Leakage sentinels did not run, or what they found was not kept."]
     return [
         f"Leakage sentinel '{r.get('sentinel')}' was waived: {r.get('reason') or 'no reason given'}."
-        for r in table.to_dict("records")
+        for r in waivers(table)
     ]
 
 

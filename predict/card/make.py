@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import math
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from theracast.predict.card.answers import Answers
 from theracast.predict.card.checklists import CHECKLISTS, answered, with_person
 from theracast.predict.card.facts import CardFacts, facts_of
 from theracast.predict.card.findings import compared, headline, key_figures
+from theracast.predict.card.leaks import leakage_section
 from theracast.predict.card.limits import limits_of
 from theracast.predict.card.parts import Bullets, Card, Section
 from theracast.predict.card.results import result_sections
@@ -27,7 +29,6 @@ from theracast.predict.card.sections import (
     environment_section,
     identity_section,
     inputs_section,
-    leakage_section,
     method_section,
     use_section,
 )
@@ -131,32 +132,91 @@ def card_of(model_uri: str, answers: Answers | None = None, *, tracking: str | N
     folder, version = fetch_model(model_uri, tracking)
     kind = SelectionPredictor if chooses(folder) else Predictor
     loaded = kind.from_folder(folder, uri=model_uri, version=version)
-    named = re.match(r"models:/([^/@]+)", model_uri)
+    return loaded_card(
+        loaded, answers, registered=_registered(model_uri, version, tracking), environment=written_by(folder)
+    )
+
+
+def loaded_card(
+    loaded: Predictor | SelectionPredictor,
+    answers: Answers | None = None,
+    *,
+    registered: str = "",
+    environment: Mapping[str, Any] | None = None,
+) -> Card:
+    """Make the card of a model that is loaded.
+
+    Parameters
+    ----------
+    loaded : Predictor or SelectionPredictor
+        The model.
+    answers : Answers, optional
+        What a person adds.
+    registered : str, default ""
+        When it was registered (UTC).
+    environment : mapping, optional
+        Where it was written, if what was kept with it does not say.
+
+    Returns
+    -------
+    Card
+        For the writers.
+
+    Examples
+    --------
+    >>> from theracast.features.datasets import load_cohort
+    >>> loaded_card(Predictor(ResponseModel("melanoma_ici").fit(load_cohort("liu2019_mel")), "ab" * 32)).name
+    'melanoma_ici'
+    """
     kept = str((loaded.about.get("experiment") or {}).get("name") or "")
     facts = facts_of(
         loaded.model,
         loaded.about,
-        name=named[1] if named else kept or _own_name(loaded.model),
+        name=_named(loaded.uri) or kept or _own_name(loaded.model),
         digest=loaded.digest,
-        version=version,
-        registered=_registered(named[1], version, tracking) if named else "",
-        environment=_written_by(folder),
+        version=loaded.version,
+        registered=registered,
+        environment=environment,
     )
     return make_card(facts, answers)
+
+
+def _named(model_uri: str) -> str:
+    found = re.match(r"models:/([^/@]+)", model_uri)
+    return found[1] if found else ""
 
 
 def _own_name(model: ResponseModel | SelectionModel) -> str:
     return model.selection.name if isinstance(model, SelectionModel) else model.spec.name
 
 
-def _registered(name: str, version: str, tracking: str | None) -> str:
+def _registered(model_uri: str, version: str, tracking: str | None) -> str:
+    name = _named(model_uri)
+    if not name:
+        return ""
     versions = list_models(tracking)
     mine = versions[(versions["name"] == name) & (versions["version"] == version)]
     return f"{mine['registered'].iloc[0]}" if len(mine) else ""
 
 
-def _written_by(folder: Path) -> dict[str, Any]:
-    """Read with what a model was written; an earlier version of theracast did not keep it."""
+def written_by(folder: Path) -> dict[str, Any]:
+    """Read with what a model was written.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the model, whose digests were checked.
+
+    Returns
+    -------
+    dict
+        ``versions`` and ``code``; empty where an earlier version of theracast did not keep them.
+
+    Examples
+    --------
+    >>> written_by(Path("no/such/folder"))
+    {}
+    """
     file = folder / "golden.json"
     if not file.exists():
         return {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pandas as pd
 
@@ -11,14 +12,18 @@ from theracast.models.fusion import SET_LEVEL
 from theracast.models.published import PUBLISHED
 from theracast.models.validate import MODEL, Validation
 from theracast.predict.card.facts import CardFacts
-from theracast.predict.card.parts import Bullets, Grid, Part, Picture, Section, Words
-from theracast.predict.card.plots import decision_curves, slopes
-from theracast.predict.card.said import CHANCE, NOTHING, estimate, listing, model_title, short
-from theracast.predict.card.small_cells import count, suppressed
+from theracast.predict.card.groups import equity_section
+from theracast.predict.card.parts import Grid, Part, Picture, Section, Words
+from theracast.predict.card.plots import slopes
+from theracast.predict.card.said import CHANCE, NOTHING, estimate, listing, model_title, share, short
+from theracast.predict.card.small_cells import count
+from theracast.predict.report.decision_plot import decision_curves
 from theracast.predict.report.plots import forest
 
 #: Thresholds of a decision curve that the table tells; the figure has all.
 _TOLD = (0.1, 0.2, 0.3, 0.4, 0.5)
+#: For figures that read one table of a validation.
+_NOBODY = Validation(pd.DataFrame(), pd.DataFrame(), pd.DataFrame())
 _NO = "The run did not keep it: "
 
 
@@ -44,7 +49,13 @@ def result_sections(facts: CardFacts) -> tuple[Section, ...]:
     if facts.chooses:
         return (_arms(facts),)
     validation = facts.validation
-    return (_performance(validation), _calibration(validation), _coverage(validation), _utility(facts), _equity(facts))
+    return (
+        _performance(validation),
+        _calibration(validation),
+        _coverage(validation),
+        _utility(facts),
+        equity_section(facts),
+    )
 
 
 def _performance(validation: Validation | None) -> Section:
@@ -143,7 +154,7 @@ def _coverage(validation: Validation | None) -> Section:
     held = validation.coverage.to_dict("records")
     shares = ("coverage", "coverage_response", "coverage_no_response", "abstained", "right_when_single")
     rows = tuple(
-        (str(r["cohort"]), f"{r['n']:.0f}", *(_share(r.get(k)) for k in shares), "" if r["holds"] else "too seldom")
+        (str(r["cohort"]), f"{r['n']:.0f}", *(share(r.get(k)) for k in shares), "" if r["holds"] else "too seldom")
         for r in held
     )
     columns = ("Cohort", "n", "Held", "Among R", "Among NR", "Both possible", "Right when one", "Note")
@@ -183,7 +194,7 @@ def _utility(facts: CardFacts) -> Section:
         title,
         (
             Picture(
-                lambda: decision_curves(table),
+                lambda: decision_curves(replace(_NOBODY, net_benefit=table)),
                 "Decision curves by cohort; the table below has the gains at some thresholds",
             ),
             Grid(
@@ -195,65 +206,8 @@ def _utility(facts: CardFacts) -> Section:
             ),
         ),
         "Net benefit counts responses per patient, less the treatments in vain at the price that the threshold "
-        "stands for: who "
-        "treats from 20% up takes four in vain for one response. Above 0 the model is worth more than a rule for all.",
-    )
-
-
-def _equity(facts: CardFacts) -> Section:
-    title = "By group of people"
-    table = facts.kept("equity")
-    if table is None:
-        return Section(
-            "equity", title, (Words(f"{_NO}no audit by sex, age, ancestry or site lies with the model.", "open"),)
-        )
-    if table.empty:
-        return Section("equity", title, (Words("No group was known in the cohorts: too few to tell."),))
-    table = suppressed(table)
-    parts: list[Part] = []
-    differing = table[table["note"].astype(str).str.contains("differs")] if "note" in table else table.iloc[:0]
-    if len(differing):
-        parts.append(Bullets(tuple(f"{r.attribute}, {r.group}: {r.note}." for r in differing.itertuples())))
-    else:
-        parts.append(
-            Words(
-                "No difference between groups stood after correction for the number of tests. With few patients "
-                "that is no proof of equality."
-            )
-        )
-    for at, (attribute, part) in enumerate(table.groupby("attribute", sort=False)):
-        rows = tuple(
-            (
-                str(r["group"]),
-                _share(r.get("trained")),
-                count(r.get("n")),
-                f"{count(r.get('R'))} / {count(r.get('NR'))}",
-                estimate(r, "auc"),
-                estimate(r, "calibration"),
-                estimate(r, "abstains", percent=True),
-                str(r.get("note") or ""),
-            )
-            for r in part.to_dict("records")
-        )
-        columns = (
-            _capital(str(attribute)),
-            "Of training",
-            "n",
-            "R / NR",
-            "AUC",
-            "Observed − expected",
-            "Abstains",
-            "Note",
-        )
-        words = f"By {str(attribute).replace('_', ' ')}, with 95% intervals; counts below five are not told"
-        parts.append(Grid(words, columns, rows, ("Note",), folded=at > 1))
-    return Section(
-        "equity",
-        title,
-        tuple(parts),
-        "Patients whose whole cohort the model had not seen. Observed − expected is the response rate less the "
-        "mean probability: "
-        "above 0, too few responses were predicted.",
+        "stands for: who treats from 20% up takes four in vain for one response. Above 0 the model is worth more than "
+        "a rule for all.",
     )
 
 
@@ -290,12 +244,3 @@ def _arms(facts: CardFacts) -> Section:
         "A therapy may be ranked only where its model orders patients it had not seen, and only beside others of "
         "its study.",
     )
-
-
-def _share(value: object) -> str:
-    return NOTHING if value is None or value != value else f"{float(value):.0%}"  # type: ignore[arg-type]
-
-
-def _capital(text: str) -> str:
-    text = text.replace("_", " ")
-    return text[:1].upper() + text[1:]

@@ -84,6 +84,28 @@ def short(value: object, digits: int = 2) -> str:
     )
 
 
+def share(value: object) -> str:
+    """Print a share in percent.
+
+    Parameters
+    ----------
+    value : object
+        On 0-1, None or NaN.
+
+    Returns
+    -------
+    str
+        A dash where it is not known.
+
+    Examples
+    --------
+    >>> share(0.251), share(None)
+    ('25%', '–')
+    """
+    number = _number(value)
+    return NOTHING if number != number else f"{number:.0%}"
+
+
 def listing(names: Sequence[str], most: int = 0) -> str:
     """Join names as a sentence does.
 

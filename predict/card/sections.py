@@ -240,39 +240,6 @@ def abstention_section(facts: CardFacts) -> Section:
     return Section("abstention", "When it gives no answer", (Bullets(tuple(lines)),), lead)
 
 
-def leakage_section(facts: CardFacts) -> Section:
-    """Say what the leakage sentinels found, and what was waived.
-
-    Parameters
-    ----------
-    facts : CardFacts
-        Of the model.
-
-    Returns
-    -------
-    Section
-        ``leakage``.
-
-    Examples
-    --------
-    >>> from theracast.models.indications import INDICATIONS
-    >>> leakage_section(CardFacts("m", "", INDICATIONS["melanoma_ici"], {"sentinels": []})).parts[0].text
-    'Every sentinel passed; none was waived.'
-    """
-    title = "Leaks looked for"
-    table = facts.kept("sentinels")
-    if table is None:
-        missing = "The run did not keep it: whether leakage sentinels ran, and what they found."
-        return Section("leakage", title, (Words(missing, "open"),))
-    if table.empty:
-        return Section("leakage", title, (Words("Every sentinel passed; none was waived."),))
-    rows = tuple(
-        tuple(str(r.get(k) or "") for k in ("sentinel", "what", "where", "reason")) for r in table.to_dict("records")
-    )
-    columns = ("Sentinel", "What it found", "Where", "Waived because")
-    return Section("leakage", title, (Grid("Findings that were waived by name", columns, rows, columns[1:]),))
-
-
 def environment_section(facts: CardFacts) -> Section:
     """Say with what it was trained.
 

@@ -13,6 +13,7 @@ from theracast.models.validate import MODEL
 from theracast.predict.card.checklists import filled, read_knowledge
 from theracast.predict.card.cohorts import CohortFacts
 from theracast.predict.card.facts import CardFacts
+from theracast.predict.card.leaks import waivers
 from theracast.predict.card.said import best_rival, estimate, heterogeneous, listing, ours, overlapping
 
 #: Patients of either kind that a cohort should have to judge a model by (Collins 2016, 10.1002/sim.6787).
@@ -168,16 +169,15 @@ def _trust(facts: CardFacts) -> dict[str, str]:
         words["fairness"] = f"The model has no constraint of fairness; what it does is measured by {told}."
         words["subgroups"] = f"Subgroups by {told} in a table of their own."
     if found is not None:
-        waived = [str(s) for s in found.get("sentinel", ())]
+        waived = [str(r["sentinel"]) for r in waivers(found)]
         words["leakage"] = (
             f"Found, and waived with a reason: {listing(waived)}."
             if waived
             else "Every sentinel passed, none was waived."
         )
         words["reply_leakage"] = "probably no" if waived else "yes"
-        late = [s for s in waived if "dat" in s or "time" in s]
         words["timing"] = f"Features are taken before treatment. {words['leakage']}"
-        words["reply_timing"] = "probably no" if late else "probably yes"
+        words["reply_timing"] = "probably no" if "late_feature" in waived else "probably yes"
     return words
 
 

@@ -36,7 +36,7 @@ TITLES = {
     "person": ("Beside the checklists", ""),
 }
 _ORDER = (ANSWERED, PERSON, NOT_APPLICABLE, PARTLY, OPEN)
-_SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~&])")
+_SPECIAL = re.compile(r"([\\`*{}\[\]<>|#~&]|(?<!\w)_|_(?!\w))")
 
 
 def account(card: Card) -> dict[str, dict[str, int]]:

@@ -15,6 +15,8 @@ from theracast.predict.report.patient_facts import Around, Reference
 
 #: Page of the cohort.
 INDEX = "index.html"
+#: Model card beside it.
+CARD = "card.html"
 
 
 def write_pages(
