@@ -30,6 +30,7 @@ _TITLES = {
     "prior_ici": "Earlier checkpoint inhibitor",
     "prior_treatment": "Earlier systemic treatment",
 }
+_WORDS = ("attribute", "group", "note")
 _ROW = 0.19
 
 
@@ -57,6 +58,8 @@ def equity_forest(validation: Validation) -> Figure:
         if held.empty:
             return empty_figure("No groups were looked at with this model.")
         held = held[held["attribute"].isin(EQUITY_SHOWN)]
+        # read from JSON, a column of nothing is of None
+        held = held.assign(**{c: pd.to_numeric(held[c]) for c in held.columns.difference(_WORDS)})
         places = _places(held)
         rows = max(at for _, _, at in places) + 1
         height = _ROW * rows + 0.75

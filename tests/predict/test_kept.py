@@ -9,7 +9,7 @@ from reports import ABOUT, SPEC, words
 from typer.testing import CliRunner
 
 from theracast.features.cohort import Cohort
-from theracast.models.fairness import equity_audit
+from theracast.models.fairness import METRICS, equity_audit
 from theracast.models.validate import MODEL, Validation, judged
 from theracast.predict import cli
 from theracast.predict.kept import pack_validation, unpack_validation, validation_files
@@ -134,6 +134,13 @@ def test_a_gap_that_stands_is_a_star(validation):
     equity.loc[row, "auc_gap_p"] = 0.01
     figure = equity_forest(Validation(validation.predictions, validation.table, validation.mean, equity=equity))
     assert [line.get_marker() for line in figure.axes[0].get_lines()].count("*") == 1
+
+
+def test_the_forest_is_drawn_of_records_where_nothing_was_compared(about):
+    records = [r | {f"{m}_gap_p": None for m in METRICS} for r in about["equity"]]
+    nothing = pd.DataFrame()
+    figure = equity_forest(Validation(nothing, nothing, nothing, equity=pd.DataFrame(records)))
+    assert "*" not in {line.get_marker() for ax in figure.axes for line in ax.get_lines()}
 
 
 def test_the_cohorts_page_shows_both_folded_and_escaped(about):
