@@ -19,7 +19,7 @@ from theracast.models.metrics import auc
 #: A cohort predicted this well, with this many patients, is a leak until proven otherwise; what its note says.
 TOO_GOOD, TOO_GOOD_N, SUSPECT = 0.98, 20, "too good: look for a leak"
 #: A single feature this good is one too, where its interval keeps above the second.
-ALONE, ALONE_LOWER = 0.95, 0.85
+ALONE, ALONE_LOWER = 0.95, 0.80
 #: Fewest patients of each class, and in all, from which a feature is judged.
 _CLASS, _PATIENTS = 5, 20
 #: Values that run alike to this rank correlation are one a function of the other.
@@ -124,7 +124,7 @@ def outcome_column(evidence: Evidence) -> Iterator[Leak]:
 
 
 def single_feature(evidence: Evidence) -> Iterator[Leak]:
-    """Look for a feature that alone tells the response, up or down: AUC above .95, its interval above .85.
+    """Look for a feature that alone tells the response, up or down: AUC above .95, its interval above .80.
 
     Parameters
     ----------
