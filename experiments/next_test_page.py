@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import yaml
@@ -22,6 +23,8 @@ LOOKS = {
 }
 #: Share of tests that the project's mission asks to save.
 ASKED = 0.2
+#: Patients from whom a share is shown.
+ENOUGH = 20
 
 
 def draw(curve: pd.DataFrame, level: float) -> Figure:
@@ -54,17 +57,18 @@ def next_test_part(folder: Path = HERE / "next_test") -> str:
     settings = yaml.safe_load((HERE / "next_test.yaml").read_text(encoding="utf-8"))
     policies, curve, told = (pd.read_csv(folder / f"{n}.csv") for n in ("policies", "curve", "calibration"))
     parts = [settings["claim"].strip()]
-    parts += [reached(part, str(r), settings["worse"]) for r, part in policies.groupby("recipe", sort=False)]
+    parts += [reached(part, str(r), settings) for r, part in policies.groupby("recipe", sort=False)]
     parts.append(
         f"Testing stops when all other tests would leave decision and call as they are in {settings['sure']:.0%} of "
         "the draws; the call is the side of the average training patient. Saved: share of tests not done. Accuracy: "
         "share of calls that are right, less that with all tests. 95% intervals by bootstrap over patients, of the "
-        "mean also over cohorts. Every patient keeps what is known without a test. Every test counts the same: costs "
-        "differ between places."
+        "mean also over cohorts; where all patients are alike it has no width, and says less than it seems to. Every "
+        "patient keeps what is known without a test. Every test counts the same: costs differ between places."
     )
     parts.append(markdown(policy_rows(policies)))
     parts.append(
-        f"`{LABEL}` is the rule that suggests itself, and looks several times at a set that is meant for one look. "
+        f"`{LABEL}` is the rule that suggests itself. It looks several times at a set that is meant for one look, and "
+        "so decides more patients than all tests together would, and is right in fewer of them. "
         f"`{DECISION}` stops as soon as the decision would stay, an abstention too: it saves more, and the probability "
         "of those whom the model abstains from then rests on less."
     )
@@ -85,25 +89,33 @@ def next_test_part(folder: Path = HERE / "next_test") -> str:
     return "\n\n".join(parts)
 
 
-def reached(policies: pd.DataFrame, recipe: str, worse: float) -> str:
-    """Say plainly whether a fifth of the tests is saved at equal accuracy."""
+def reached(policies: pd.DataFrame, recipe: str, settings: dict[str, Any]) -> str:
+    """Say plainly whether a fifth of the tests is saved at equal accuracy and equal decisions."""
     mean = policies[policies["cohort"] == "mean"].set_index("policy")
+    right = mean.loc[EVERYTHING, "right_when_decided"]
     said = []
-    for policy in (ADAPTIVE, DECISION):
+    for policy in (ADAPTIVE, DECISION, LABEL):
         row = mean.loc[policy]
-        sure = row["saved_lower"] >= ASKED and row["d_accuracy_lower"] >= -worse
-        likely = row["saved"] >= ASKED and row["d_accuracy"] >= -worse
-        verdict = (
-            "reached" if sure else "reached by the estimate, the interval leaves it open" if likely else "not reached"
-        )
+        missed = [
+            name
+            for name, value, least in (
+                ("too few saved", row["saved"], ASKED),
+                ("the decisions differ", row["agreement"], settings["level"]),
+                ("the accuracy is lower", row["d_accuracy"], -settings["worse"]),
+            )
+            if value < least
+        ]
+        sure = row["saved_lower"] >= ASKED and row["d_accuracy_lower"] >= -settings["worse"]
+        verdict = f"not reached ({', '.join(missed)})" if missed else "reached" if sure else "open, by its interval"
         said.append(
-            f"`{policy}` saves {_span(row, 'saved', '.0%')} of the tests, the decision is as with all tests in "
-            f"{_span(row, 'agreement', '.0%')}, accuracy changes by {_span(row, 'd_accuracy', '+.3f')}: {verdict}"
+            f"- `{policy}`: {verdict}. Saved {_span(row, 'saved', '.0%')}; decision as with all tests "
+            f"{_span(row, 'agreement', '.0%')}; accuracy {_span(row, 'd_accuracy', '+.3f')}; right when decided "
+            f"{row['right_when_decided']:.0%}, with all tests {right:.0%}."
         )
     n = (policies["policy"] == EVERYTHING).sum() - 1
     return (
-        f"Asked for: 20-30% fewer tests at equal accuracy (lower by less than {worse:g}). {recipe}, mean of {n} "
-        f"cohorts: {'; '.join(said)}."
+        f"Asked for: 20-30% fewer tests at equal accuracy (lower by less than {settings['worse']:g}) and equal "
+        f"decisions ({settings['level']:.0%} or more). {recipe}, mean of {n} cohorts:\n\n" + "\n".join(said)
     )
 
 
@@ -175,6 +187,7 @@ def told_rows(told: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for row in told[told["told_in"].str.startswith("(")].itertuples():
         low, high = row.told_in.strip("(]").split(",")
+        seen = f"{row.seen:.0%} ({row.seen_lower:.0%}-{row.seen_upper:.0%})"
         rows.append(
             {
                 "recipe": row.recipe,
@@ -182,7 +195,7 @@ def told_rows(told: pd.DataFrame) -> pd.DataFrame:
                 "told between": f"{max(float(low), 0):.0%} and {float(high):.0%}",
                 "patients": row.patients,
                 "told": f"{row.told:.0%}",
-                "seen": f"{row.seen:.0%} ({row.seen_lower:.0%}-{row.seen_upper:.0%})",
+                "seen": seen if row.patients >= ENOUGH else "too few to tell",
             }
         )
     return pd.DataFrame(rows).astype(str)

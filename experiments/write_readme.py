@@ -17,6 +17,7 @@ from choice_page import choice_parts, choice_summary
 from equity_page import equity_part
 from ici_page import aims, loris_rows
 from ici_page import mean_rows as ici_mean_rows
+from next_test_page import next_test_part
 from prognosis_page import prognosis_part
 
 from theracast.features.blocks import BLOCKS
@@ -104,7 +105,7 @@ def main() -> None:
     table = markdown(cohort_rows(done.validation))
     bundled = {"melanoma_bundled": f"{experiment.claim.strip()}\n\n{table}\n\n{means}"}
     put(ROOT / "experiments" / "README.md", bundled | multiomics_parts() | {"prognosis": prognosis_part()})
-    put(ROOT / "experiments" / "README.md", choice_parts() | {"equity": equity_part()})
+    put(ROOT / "experiments" / "README.md", choice_parts() | {"equity": equity_part(), "next_test": next_test_part()})
     put(ROOT / "experiments" / "README.md", {"claims": index_page(read_claims(ROOT / "experiments"))})
 
 

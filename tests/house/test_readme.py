@@ -32,6 +32,7 @@ GENERATED = {
     "equity": "prior treatment",
     "gdsc2_response": "| mean of each drug |",
     "ici": "set A: plain mean",
+    "next_test": "random order, same stop",
     "prognosis": "| serum albumin |",
     "ra": "| ra_repertoire |",
     "therapies": "| standard of care |",
