@@ -50,7 +50,8 @@ def read_predictions(source: Path) -> pd.DataFrame:
     experiment = Experiment.from_yaml(source)
     names = [*experiment.cohorts, *experiment.holdout]
     model = ResponseModel(experiment.indication, experiment.learner, options=experiment.options)
-    return leave_cohorts_out(model, {n: load_cohort(n) for n in names}, experiment.holdout).predictions
+    cohorts = {n: load_cohort(n) for n in names}
+    return leave_cohorts_out(model, cohorts, experiment.holdout, waive=experiment.waive).predictions
 
 
 def judged(part: pd.DataFrame, spread: tuple[float, float], rng: np.random.Generator) -> Iterator[dict[str, object]]:
