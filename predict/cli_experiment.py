@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -92,7 +93,7 @@ def _run(
     for claim in claims:
         with steps() as step:
             step(f"{claim.name}: {claim.command}")
-            run = run_claim(claim, lambda text, name=claim.name, tell=step: tell(f"{name}: {text[:100]}"))
+            run = run_claim(claim, _lines(claim.name, step))
         out.print(f"{claim.name}: {len(run.outputs)} files in {run.seconds:.0f} s{_mark(claim)}", highlight=False)
         for file in run.outputs:
             out.print(f"  {escape(file)}", highlight=False, soft_wrap=True)
@@ -145,7 +146,7 @@ def _compare(claims: list[Claim], minutes: float) -> None:
         try:
             with steps() as step:
                 step(f"{claim.name}: {claim.command}")
-                apart = compare_claim(claim, lambda text, name=claim.name, tell=step: tell(f"{name}: {text[:100]}"))
+                apart = compare_claim(claim, _lines(claim.name, step))
         except TheracastError as error:
             if error.code == "THX-D33":
                 out.print(f"  left out  {claim.name}: {escape(str(error.got))}", highlight=False, soft_wrap=True)
@@ -164,6 +165,11 @@ def _compare(claims: list[Claim], minutes: float) -> None:
             got=f"{wrong} differences in {ran} claims",
             fix="What is another is named above, and what came out lies in .runs/differs of the evidence folder.",
         )
+
+
+def _lines(name: str, tell: Callable[[str], None]) -> Callable[[str], None]:
+    """Show the last line that a run printed."""
+    return lambda text: tell(f"{name}: {text[:100]}")
 
 
 def _mark(claim: Claim) -> str:

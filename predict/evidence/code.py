@@ -55,11 +55,22 @@ def code_of(script: Path | None, module: str = "") -> dict[str, str]:
 
 
 def _imported(file: Path) -> Iterator[Path]:
+    later = _later(_text(file))
+    yield from (beside for beside in sorted(file.parent.glob("*.py")) if beside.stem in later)
     for names in _modules(_text(file)):
         for name in names:
             place = _place(name) if name.split(".")[0] == "theracast" else file.with_name(f"{name}.py")
             if place is not None and place.exists():
                 yield place
+
+
+@cache
+def _later(text: str) -> frozenset[str]:
+    """Name what a file imports when it is first asked for (`theracast.registry.Later`): files beside it."""
+    if "Later(" not in text:
+        return frozenset()
+    words = (node.value for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Constant))
+    return frozenset(w for word in words if isinstance(word, str) for w in word.split())
 
 
 def _place(module: str) -> Path | None:

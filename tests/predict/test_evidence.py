@@ -220,7 +220,9 @@ def test_a_trained_experiment_writes_its_tables(folder):
     assert tiny.data == ("liu2019_mel", "riaz2017_mel")
     run = run_claim(tiny)
     assert "tiny/mean.csv" in run.outputs
-    assert "models/fusion.py" in run.code
+    assert {"models/fusion.py", "features/blocks/signatures.py"} <= set(run.code), (
+        "also what is imported when asked for"
+    )
     assert "predict/serve/app.py" not in run.code, "a page of the service moves no figure"
 
 
