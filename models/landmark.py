@@ -27,6 +27,7 @@ from theracast.models.survival import kaplan_meier
 SUMMARIES = ("last", "change", "max", "slope")
 _EDGE = 1e-4
 _FOLDS = 5
+_OF_BASELINE = ("baseline", "baseline x landmark")
 
 
 def series_features(
@@ -187,6 +188,8 @@ class DynamicModel(BaseEstimator):
         Log-odds per standard deviation of each term.
     penalty_ : float
         The C taken.
+    baseline_used_ : bool
+        Whether the baseline is read: not where it stands the wrong way round among patients it had not seen.
     n_ : dict of float to int
         Patients whose outcome is known, per landmark.
 
@@ -245,6 +248,7 @@ class DynamicModel(BaseEstimator):
         >>> DynamicModel([1.0], horizon=5.0).fit(pd.Series(0.3, ids), visits, outcome).n_
         {1.0: 10}
         """
+        self.__dict__.pop("baseline_used_", None)
         if not len(self.landmarks):
             raise UsageError("a dynamic model needs a landmark", wanted="one time or more")
         if not baseline.index.equals(outcome.index):
@@ -263,6 +267,12 @@ class DynamicModel(BaseEstimator):
         self.sd_ = spread.where(spread > 0, 1.0)
         self.penalty_ = self._choose(X, rows)
         self._fitted = self._regress(X, rows, self.penalty_)
+        # a baseline without skill may stand the wrong way round among patients left out: then it says nothing
+        self.baseline_used_ = self.margin and bool(self._fitted.coef_[0][X.columns.get_loc("baseline")] > 0)
+        if self.margin and not self.baseline_used_:
+            X = X.assign(**dict.fromkeys(_OF_BASELINE, 0.0))
+            self.mean_, self.sd_ = self.mean_.mask(self._of_baseline(), 0.0), self.sd_.mask(self._of_baseline(), 1.0)
+            self._fitted = self._regress(X, rows, self.penalty_)
         self.coef_ = pd.Series(self._fitted.coef_[0], index=X.columns)
         return self
 
@@ -336,12 +346,16 @@ class DynamicModel(BaseEstimator):
         terms: dict[str, np.ndarray] = {"landmark": np.full(len(baseline), when)}
         if self.margin:
             log_odds = logit(np.clip(baseline.to_numpy(float), _EDGE, 1 - _EDGE))
-            terms |= {"baseline": log_odds, "baseline x landmark": log_odds * when}
+            log_odds = log_odds if getattr(self, "baseline_used_", True) else 0 * log_odds
+            terms |= dict(zip(_OF_BASELINE, (log_odds, log_odds * when), strict=True))
         if len(self.uses):
             series = series_features(visits, baseline.index, landmark, self.uses)
             terms["no visit"] = series.isna().all(axis=1).to_numpy(float)
             terms |= {str(c): v.fillna(0.0).to_numpy() for c, v in series.items()}
         return pd.DataFrame(terms, index=baseline.index)
+
+    def _of_baseline(self) -> np.ndarray:
+        return np.asarray(self.mean_.index.isin(_OF_BASELINE))
 
     def _scaled(self, X: pd.DataFrame) -> np.ndarray:
         return ((X - self.mean_) / self.sd_).to_numpy()

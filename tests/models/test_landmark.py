@@ -140,6 +140,17 @@ def test_a_fixed_outcome_and_patients_without_a_visit(rng):
     assert alone.nunique() > 50  # from the baseline
 
 
+def test_a_baseline_that_stands_the_wrong_way_round_is_not_read(rng):
+    baseline, visits, _ = simulated(rng, 200)
+    y = pd.Series((rng.random(200) > baseline).astype(float), baseline.index)
+    wrong = DynamicModel([10.0], uses=()).fit(baseline, visits, pd.DataFrame({"y": y}))
+    assert not wrong.baseline_used_
+    assert wrong.predict(baseline, visits, 10.0).std() == 0
+    right = wrong.fit(1 - baseline, visits, pd.DataFrame({"y": y}))
+    assert right.baseline_used_
+    assert right.predict(1 - baseline, visits, 10.0).corr(baseline) < -0.9
+
+
 def test_what_is_refused(rng):
     baseline, visits, outcome = simulated(rng, 50)
     with pytest.raises(DataError, match="THX-D22"):
