@@ -14,6 +14,7 @@ from pathlib import Path
 import pandas as pd
 import yaml
 from choice_page import choice_parts, choice_summary
+from dynamic_page import dynamic_part
 from equity_page import equity_part
 from ici_page import aims, loris_rows
 from ici_page import mean_rows as ici_mean_rows
@@ -106,6 +107,7 @@ def main() -> None:
     bundled = {"melanoma_bundled": f"{experiment.claim.strip()}\n\n{table}\n\n{means}"}
     put(ROOT / "experiments" / "README.md", bundled | multiomics_parts() | {"prognosis": prognosis_part()})
     put(ROOT / "experiments" / "README.md", choice_parts() | {"equity": equity_part(), "next_test": next_test_part()})
+    put(ROOT / "experiments" / "README.md", {"dynamic": dynamic_part()})
     put(ROOT / "experiments" / "README.md", {"claims": index_page(read_claims(ROOT / "experiments"))})
 
 

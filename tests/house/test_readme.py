@@ -29,6 +29,7 @@ GENERATED = {
     "claims": "| simulated: ",
     "choice": "which treatment of rheumatoid arthritis?",
     "drugs": "| random drug |",
+    "dynamic": "| last value only |",
     "equity": "prior treatment",
     "gdsc2_response": "| mean of each drug |",
     "ici": "set A: plain mean",
