@@ -28,7 +28,7 @@ GENERATED = {
     "certifi": "treat where a gain is predicted",
     "choice": "which treatment of rheumatoid arthritis?",
     "drugs": "| random drug |",
-    "explaining": "of hidden blocks",
+    "explaining": "1,848 hidden blocks",
     "gdsc2_response": "| mean of each drug |",
     "ici": "set A: plain mean",
     "prognosis": "| serum albumin |",
