@@ -16,6 +16,7 @@ import yaml
 from choice_page import choice_parts, choice_summary
 from dynamic_page import dynamic_part
 from equity_page import equity_part
+from explain_page import explaining
 from ici_page import aims, loris_rows
 from ici_page import mean_rows as ici_mean_rows
 from next_test_page import next_test_part
@@ -102,7 +103,7 @@ def main() -> None:
     bench = markdown(bench_rows(ROOT / "experiments" / "benchmarks" / "results.csv"))
     blocks = markdown(block_rows())
     put(ROOT / "README.md", {"result": f"{means}\n\n{told}", "bench": bench, "blocks": blocks, "ici": ici_summary()})
-    put(ROOT / "README.md", {"choice": choice_summary()})
+    put(ROOT / "README.md", {"choice": choice_summary(), "explaining": explaining()})
     table = markdown(cohort_rows(done.validation))
     bundled = {"melanoma_bundled": f"{experiment.claim.strip()}\n\n{table}\n\n{means}"}
     put(ROOT / "experiments" / "README.md", bundled | multiomics_parts() | {"prognosis": prognosis_part()})

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: From here on a contribution is not printed as zero, in probability (0.1 of a percentage point, rounded).
 PRINTED = 0.0005
+#: Percentiles between which a value is neither high nor low.
+MIDDLE = (25.0, 75.0)
 #: What `Explanation.patient` says of the direction of a contribution.
 AS_EXPECTED, AGAINST = "as expected", "against expectation"
 EXPECTATION = {1: AS_EXPECTED, -1: AGAINST, 0: ""}
@@ -324,11 +326,12 @@ class Explanation:
     def _agreement(self, patients: Sequence[str] | pd.Index) -> np.ndarray:
         """Say 1 where a contribution has the expected direction, -1 where it has the other, 0 where none is expected.
 
-        The side of the median on which the value stands, times its direction, is the sign that is expected.
+        A value in the middle half of the reference is neither high nor low: models compare with a mean of their own,
+        not with the median. Beyond it, the side on which it stands, times its direction, is the sign that is expected.
         """
         names = self.points.columns
-        points, values = (f.loc[patients, names].to_numpy(dtype=float) for f in (self.points, self.values))
-        expected = np.sign(values - self.median.reindex(names).to_numpy(dtype=float))
+        points, places = (f.loc[patients, names].to_numpy(dtype=float) for f in (self.points, self.percentile))
+        expected = np.where(places > MIDDLE[1], 1.0, np.where(places < MIDDLE[0], -1.0, 0.0))
         expected *= [self.directions.get(name, 0) for name in names]
         return np.nan_to_num(expected * np.where(np.abs(points) >= PRINTED, np.sign(points), 0.0)).astype(int)
 
@@ -353,7 +356,8 @@ class Explanation:
             One row per known feature: ``block``, ``feature``, ``about``, ``value``, ``unit``, ``proxy``, ``median``,
             ``percentile``, ``points``, ``pathway``, ``spread`` (NaN where it was not asked for) and ``expectation``:
             "against expectation" where a contribution that is not printed as zero contradicts `directions`, given
-            the side of the median on which the value stands; "as expected" where it does not; else empty.
+            that the value is high or low (outside the middle half of the reference); "as expected" where it does
+            not; else empty.
 
         Examples
         --------

@@ -10,6 +10,7 @@ import pandas as pd
 
 from theracast.errors import UsageError
 from theracast.models.fingerprint import IN_PART, MEASURED, NO_REFERENCE, NOT_MEASURED, OUTER, Fingerprint
+from theracast.predict.explanation import block_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -219,7 +220,7 @@ def _fingerprint_of(explanation: Explanation, patient_id: str) -> Fingerprint:
     places, values = explanation.percentile.loc[row], explanation.values.loc[row]
     graded = np.array([explanation.units.get(c) != "0/1" for c in places])
     beyond = ((places > OUTER[1]).astype(np.int8) - (places < OUTER[0]).astype(np.int8)) * graded
-    owner = pd.Series([c.split("__", 1)[0] for c in places], index=places.columns)
+    owner = pd.Series([block_of(c) for c in places], index=places.columns)
     blocks = {}
     for block in dict.fromkeys(owner):
         names = [c for c in owner.index[owner == block] if not np.isnan(explanation.median.get(c, np.nan))]

@@ -14,7 +14,7 @@ import pandas as pd
 from scipy.stats import kendalltau
 
 from theracast.errors import UsageError
-from theracast.predict.explanation import Explanation
+from theracast.predict.explanation import Explanation, block_of
 
 #: What is counted: a single value, all of a block, or all that tells of one pathway.
 LEVELS = ("block", "pathway", "feature")
@@ -53,22 +53,7 @@ def importance(explanation: Explanation) -> pd.DataFrame:
     >>> rows[rows.level == "block"].name.iloc[0]
     'signatures'
     """
-    studies = cohorts_of(explanation)
-    parts = []
-    for level in LEVELS:
-        points, known = _summed(explanation, level)
-        order: dict[str, int] = {}
-        for cohort in [ALL, *studies.unique()]:
-            mine = (studies == cohort).to_numpy() if cohort != ALL else np.ones(len(studies), dtype=bool)
-            counted = known.loc[studies.index[mine]].sum()
-            mean = points.loc[studies.index[mine]].abs().mean().where(counted > 0)
-            rows = pd.DataFrame(
-                {"level": level, "name": points.columns, "cohort": cohort, "n": int(mine.sum())}
-                | {"known": counted.to_numpy(dtype=int), "points": mean.to_numpy(dtype=float)}
-            )
-            order = order or {n: i for i, n in enumerate(mean.sort_values(ascending=False, kind="stable").index)}
-            parts.append(rows.sort_values("name", key=lambda n, o=order: n.map(o)))
-    return pd.concat(parts, ignore_index=True)
+    return pd.concat([_weighed(explanation, level) for level in LEVELS], ignore_index=True)
 
 
 @dataclass(frozen=True)
@@ -133,8 +118,8 @@ def stability(explanation: Explanation, level: str = "feature") -> Stability:
     """
     if level not in LEVELS:
         raise UsageError("no such level", got=repr(level), wanted=", ".join(LEVELS))
-    rows = importance(explanation)
-    rows = rows[(rows.level == level) & (rows.cohort != ALL)]
+    rows = _weighed(explanation, level)
+    rows = rows[rows.cohort != ALL]
     sizes = rows.groupby("cohort", sort=False).n.first()
     large = [str(c) for c, n in sizes.items() if n >= FEW]
     names = list(dict.fromkeys(rows.name))
@@ -182,11 +167,29 @@ def cohorts_of(explanation: Explanation) -> pd.Series:
     return explanation.studies.reindex(index).fillna("").replace("", "patients").astype(object)
 
 
+def _weighed(explanation: Explanation, level: str) -> pd.DataFrame:
+    """Weigh the members of one level, over all patients and in each cohort."""
+    studies, (points, known) = cohorts_of(explanation), _summed(explanation, level)
+    order: dict[str, int] = {}
+    parts = []
+    for cohort in [ALL, *studies.unique()]:
+        mine = (studies == cohort).to_numpy() if cohort != ALL else np.ones(len(studies), dtype=bool)
+        counted = known.loc[studies.index[mine]].sum()
+        mean = points.loc[studies.index[mine]].abs().mean().where(counted > 0)
+        rows = pd.DataFrame(
+            {"level": level, "name": points.columns, "cohort": cohort, "n": int(mine.sum())}
+            | {"known": counted.to_numpy(dtype=int), "points": mean.to_numpy(dtype=float)}
+        )
+        order = order or {n: i for i, n in enumerate(mean.sort_values(ascending=False, kind="stable").index)}
+        parts.append(rows.sort_values("name", key=lambda n, o=order: n.map(o)))
+    return pd.concat(parts)
+
+
 def _summed(explanation: Explanation, level: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Sum points over each member of a level; say of which patient a value is known."""
     points, known = explanation.points, explanation.values.notna()
     owner = {
-        "block": {c: c.split("__", 1)[0] for c in points},
+        "block": {c: block_of(c) for c in points},
         "pathway": {c: p for c in points if (p := explanation.pathways.get(c))},
         "feature": {c: c for c in points},
     }[level]

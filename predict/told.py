@@ -40,8 +40,8 @@ def told(explanation: Explanation, most: int | None = None) -> Iterator[tuple[st
     >>> from theracast.predict.explain import explain
     >>> model = ResponseModel("melanoma_ici").fit(load_cohort("liu2019_mel"))
     >>> all_of_them = dict(told(explain(model, model.matrix(load_cohort("riaz2017_mel"))), most=2))
-    >>> [f["feature"] for f in all_of_them["Pt1"]["features"]]
-    ['tmb', 't_cell_inflamed']
+    >>> len(all_of_them["Pt1"]["features"]), list(all_of_them["Pt1"]["blocks"])
+    (2, ['pathology', 'mutations', 'signatures', 'clinical'])
     """
     names = explanation.points.columns
     about = [

@@ -21,7 +21,7 @@ LANGUAGE = "en-GB"
 #: A file says when it was made; ours says nothing, so that the same packet has the same bytes.
 _WHEN = datetime(2000, 1, 1, tzinfo=UTC)
 #: Widths of the columns of a table, in centimetres, by their number.
-_WIDTHS = {2: (5.5, 11.5), 3: (3.8, 7.2, 6.0), 4: (4.5, 4.5, 4.0, 4.0), 5: (2.2, 5.0, 2.4, 1.8, 5.6)}
+_WIDTHS = {2: (5.5, 11.5), 3: (3.8, 7.2, 6.0), 4: (4.5, 4.5, 4.0, 4.0), 5: (2.6, 4.8, 2.3, 1.8, 5.5)}
 
 
 def to_html(packet: Packet) -> str:

@@ -31,6 +31,7 @@ GENERATED = {
     "drugs": "| random drug |",
     "dynamic": "| last value only |",
     "equity": "prior treatment",
+    "explaining": "1,848 hidden blocks",
     "gdsc2_response": "| mean of each drug |",
     "ici": "set A: plain mean",
     "next_test": "random order, same stop",
@@ -63,12 +64,14 @@ def test_every_command_runs_in_the_order_shown(command, folder, monkeypatch, req
 
 
 def test_the_python_shown_runs():
-    choice, first, registry, kernels = blocks("python")
+    choice, first, registry, why, kernels = blocks("python")
     rng = np.random.default_rng(0)
     X = pd.DataFrame({"crp": rng.gamma(2, 5, 200)}, index=[f"p{i}" for i in range(200)])
     made_up = {"X": X, "treatment": ["TNF", "JAK"] * 100, "y": rng.integers(0, 2, 200), "patients": X}
     exec(compile(choice, "README", "exec"), {"theracast": theracast, **made_up})
-    exec(compile(first, "README", "exec"), {})
+    names: dict[str, object] = {}
+    exec(compile(first, "README", "exec"), names)
+    exec(compile(why, "README", "exec"), names)
     exec(compile(kernels, "README", "exec"), {"expression": load_cohort("riaz2017_mel").tables["expression"]})
     assert "load_model" in registry, "shown with a store; tests/predict/test_registry.py runs it"
 

@@ -24,7 +24,7 @@ def one(points, values=(5.0,), median=4.0, direction=1, **more):
         points=frame(points),
         values=frame(values),
         proxy=frame([False] * len(names)),
-        percentile=frame([50.0] * len(names)),
+        percentile=frame([50.0 + 40.0 * np.sign(v - median) for v in values]),
         median=pd.Series(median, index=names, dtype=float),
         units=dict.fromkeys(names, ""),
         about=dict.fromkeys(names, "a thing"),
@@ -46,13 +46,21 @@ def one(points, values=(5.0,), median=4.0, direction=1, **more):
         (0.01, 5.0, 4.0, 0, ""),  # nothing was expected
         (-0.00049, 5.0, 4.0, 1, ""),  # printed as zero
         (-0.0005, 5.0, 4.0, 1, AGAINST),
-        (0.01, 4.0, 4.0, 1, ""),  # on neither side
+        (0.01, 4.0, 4.0, 1, ""),  # neither high nor low
         (0.01, 5.0, np.nan, 1, ""),  # no training patient had it
         (np.nan, 5.0, 4.0, 1, ""),  # withheld
     ],
 )
 def test_what_goes_against_expectation_is_said(points, value, median, direction, said):
     assert one([points], [value], median, direction).patient("p").expectation.tolist() == [said]
+
+
+@pytest.mark.parametrize(("place", "said"), [(25.0, ""), (24.0, AS_EXPECTED), (75.0, ""), (76.0, AGAINST)])
+def test_the_middle_half_is_neither_high_nor_low(place, said):
+    e = one([-0.01], direction=1)
+    moved = replace(e, percentile=e.percentile * 0 + place)
+    assert moved.patient("p").expectation.tolist() == [said]
+    assert moved.expectation().loc["p"].tolist() == [said]
 
 
 def test_without_pathways_and_spread_the_columns_are_there_and_empty():

@@ -6,13 +6,16 @@ import numpy as np
 import pandas as pd
 import pytest
 from reports import ABOUT, COVERAGE, HOSTILE, MEAN, PUBLISHED, SETS, SPEC, changed, renamed, row, visit
+from service import choice_predictor
 
+from theracast.features.cohort import as_cohort
 from theracast.features.datasets import load_cohort
 from theracast.predict.predictor import Predictor
 from theracast.predict.report.frame import write_page
 from theracast.predict.report.page import cohort_page, patient_page
 from theracast.predict.report.patient_facts import Around, shipped_reference
 from theracast.predict.report.printed import signed
+from theracast.predict.report.therapies import therapies_page
 
 
 def test_patient_page_in_a_browser(browser, scores, tmp_path):
@@ -108,6 +111,19 @@ def test_the_strip_tells_patient_block_and_points(browser, scores, tmp_path):
     page.keyboard.press("ArrowRight")
     second = scores.explanation.probability.sort_values(kind="stable").index[1]
     assert told(page).startswith(f"{second}: {blocks.columns[1]} ")
+    assert not trouble
+
+
+def test_the_fingerprint_of_a_choice_tells_its_values_on_a_phone_too(browser, tmp_path):
+    predictor, patients = choice_predictor(), as_cohort(pd.DataFrame({"clinical:age": [30.0]}, index=["a"]))
+    html = therapies_page(predictor.rank(patients), predictor, "a", patients)
+    page, trouble = visit(browser, write_page(html, tmp_path / "t.html"), viewport={"width": 390, "height": 800})
+    mark = page.locator(".marks [data-tip]:visible").first
+    mark.hover()
+    assert told(page).startswith("age: 30 years, percentile ")
+    box = page.locator(".tip").bounding_box()
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= 390
     assert not trouble
 
 

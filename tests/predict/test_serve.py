@@ -1,6 +1,8 @@
 """The service answers what Python answers, for both kinds of model; it is found by its document and by people."""
 
+import base64
 import json
+from hashlib import sha256
 
 import numpy as np
 import pandas as pd
@@ -11,6 +13,7 @@ from service import SMALL, Client, as_patients, choice_predictor, refused, respo
 from theracast.features.blocks import BLOCKS
 from theracast.features.datasets import load_cohort
 from theracast.predict.batch import write_scores
+from theracast.predict.report.frame import text_of
 from theracast.predict.serve.limits import Limits
 from theracast.predict.serve.run import gatekeeper_for, is_loopback
 
@@ -236,7 +239,8 @@ def test_a_file_becomes_a_report(client, name, content):
     page = client.ask("POST", "/report", files={"file": (name, content)}, headers={"accept": "text/html"})
     assert page.status_code == 200, page.text
     assert page.headers["content-type"].startswith("text/html")
-    assert "script-src 'none'" in page.headers["content-security-policy"]
+    ours = base64.b64encode(sha256(text_of("hover.js").encode()).digest()).decode()
+    assert f"script-src 'sha256-{ours}';" in page.headers["content-security-policy"]
     assert page.headers["x-model-version"] == "3"
     wanted = client.post("/report", {"patient_id": "p1", "clinical": {"age": 61, "sex": "F"}})
     assert page.text == wanted.text
