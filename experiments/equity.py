@@ -44,7 +44,7 @@ def main() -> None:
     for name in given.only or (BUNDLED, *EXPERIMENTS):
         experiment = Experiment.from_yaml(HERE / f"{name}.yaml")
         runs = None if name == BUNDLED else Runs(experiment, 1, True, given.runs)
-        if runs is not None and not there(runs):
+        if runs is not None and not runs.complete():
             if given.only:
                 raise SystemExit(f"{given.runs}: no folds of {name}; run experiments/ici.py first")
             print(f"{name}: no folds are kept; left out", flush=True)
@@ -62,17 +62,12 @@ def main() -> None:
     (given.out / "made.json").write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
 
 
-def there(runs: Runs) -> bool:
-    """Say whether every fold of the final model is kept."""
-    return all(runs._file(runs.settings(), n, t, True).exists() for n, t in runs.strict().items())
-
-
 def kept(runs: Runs) -> Validation:
     """Judge the folds of the final model, which experiments/ici.py predicted."""
     final = runs.predictions(FINAL, runs.settings(), runs.strict(), full=True)
     predictions = final[["cohort", "y", "prior", "set", "decision", "lower", "upper", "theracast", "prevalence"]]
     experiment = runs.experiment
-    cohorts = {name: load_cohort(name) for name in chosen(experiment)}
+    cohorts = {name: experiment.admitted(load_cohort(name)) for name in chosen(experiment)}
     audit = equity_audit(predictions, cohorts, holdout=experiment.holdout)
     return replace(judged(predictions, thresholds=experiment.thresholds), equity=audit)
 

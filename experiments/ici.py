@@ -15,6 +15,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from ici_runs import RNA, Runs
 from ici_tables import LARGE, beside_published, calibrated, decisions, dropped, ladder, loris, reliability
 
 from theracast.models.config import Experiment
+from theracast.models.leakage import look
 from theracast.models.metrics import auc
 from theracast.models.validate import MODEL, judged
 from theracast.provenance import sha256_file
@@ -99,6 +101,9 @@ def restricted(experiment: Experiment, cohorts: Sequence[str]) -> Experiment:
 def evidence(runs: Runs) -> dict[str, pd.DataFrame]:
     """All tables of one experiment."""
     experiment, folds = runs.experiment, runs.strict()
+    if not runs.complete():
+        print(f"{experiment.name}: look for leaks", flush=True)
+        look(runs.evidence(), "before", experiment.waive)
     final = runs.predictions(FINAL, runs.settings(), folds, full=True)
     extra = final.columns.str.startswith(("without_", "had_")) | (final.columns == "tumour")
     models = final.loc[:, ~extra].copy()
@@ -108,6 +113,7 @@ def evidence(runs: Runs) -> dict[str, pd.DataFrame]:
     sets |= {"clinical": clinical} if (clinical := [c for c in folds if c.startswith("loris_")]) else {}
     rungs = {name: runs.predictions(name, runs.settings(**changes), folds) for name, changes in RUNGS.items()}
     validation = judged(models, sets)
+    look(replace(runs.evidence(), table=validation.table), "after", experiment.waive)
     found = {
         "cohorts": validation.table,
         "means": pd.concat([table.assign(set=name) for name, table in validation.sets.items()]),

@@ -20,6 +20,7 @@ from theracast.features.datasets import load_cohort
 from theracast.features.matrix import FeatureMatrix
 from theracast.models.base import ResponseModel
 from theracast.models.config import Experiment
+from theracast.models.leakage_evidence import Evidence
 from theracast.models.splits import leave_one_cohort_out
 from theracast.models.train import data_digests
 from theracast.models.validate import answers, beside
@@ -61,6 +62,15 @@ class Runs:
         pairs = leave_one_cohort_out([*e.cohorts, *e.holdout])
         return {name: [o for o in others if o not in e.holdout] for name, others in pairs}
 
+    def complete(self) -> bool:
+        """Say whether every fold of the experiment's own model is kept."""
+        return all(self._file(self.settings(), name, train, True).exists() for name, train in self.strict().items())
+
+    def evidence(self) -> Evidence:
+        """Gather what the leakage sentinels look at."""
+        folds = self.strict()
+        return Evidence(ResponseModel(**self.settings()), {name: self._cohort(name) for name in folds}, folds)
+
     def predictions(self, what: str, settings: Mapping[str, Any], folds: Folds, full: bool = False) -> pd.DataFrame:
         """Predict the labelled patients of each fold; `full` adds what stands beside the model, and blocks dropped."""
         files = {name: self._file(settings, name, train, full) for name, train in folds.items()}
@@ -81,11 +91,17 @@ class Runs:
 
     def _cohort(self, name: str) -> Cohort:
         if name not in self._cohorts:
-            self._cohorts[name] = load_cohort(name)
+            self._cohorts[name] = self.experiment.admitted(load_cohort(name))
         return self._cohorts[name]
 
     def _file(self, settings: Mapping[str, Any], name: str, train: Sequence[str], full: bool) -> Path:
-        rests_on = [dict(settings), [name, self.data[name]], sorted((o, self.data[o]) for o in train), full]
+        rests_on = [
+            dict(settings),
+            [name, self.data[name]],
+            sorted((o, self.data[o]) for o in train),
+            full,
+            self.experiment.late,
+        ]
         key = f"{name}-{digest_json(rests_on)[:20]}"
         mine = self.folder / f"{key}-{self.code[:12]}.parquet"
         if self.kept and not mine.exists():

@@ -86,7 +86,7 @@ def _others(name: str, wanted: list[str]) -> Iterator[pd.DataFrame]:
 def asked(recipe: str, cohorts: dict[str, dict[str, list[str]]]) -> Iterator[tuple[str, Answers]]:
     """Train without the study of each cohort, and ask about its complete patients."""
     experiment = Experiment.from_yaml(HERE / f"{recipe}.yaml")
-    tables = {name: load_cohort(name) for name in experiment.cohorts}
+    tables = {name: experiment.admitted(load_cohort(name)) for name in experiment.cohorts}
     models: dict[frozenset[str], ResponseModel] = {}
     for cohort, tests in cohorts.items():
         rest = frozenset(n for n in experiment.cohorts if n not in family(cohort))
@@ -94,7 +94,7 @@ def asked(recipe: str, cohorts: dict[str, dict[str, list[str]]]) -> Iterator[tup
             models[rest] = ResponseModel(experiment.indication, experiment.learner, options=experiment.options).fit(
                 Cohort.concat([tables[n] for n in experiment.cohorts if n in rest])
             )
-        patients = tables[cohort] if cohort in tables else load_cohort(cohort)
+        patients = tables[cohort] if cohort in tables else experiment.admitted(load_cohort(cohort))
         yield cohort, answers_of(models[rest], patients, {t: tuple(b) for t, b in tests.items()})
         print(f"{recipe}: asked about {cohort}", flush=True)
 

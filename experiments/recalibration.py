@@ -50,7 +50,7 @@ def read_predictions(source: Path) -> pd.DataFrame:
     experiment = Experiment.from_yaml(source)
     names = [*experiment.cohorts, *experiment.holdout]
     model = ResponseModel(experiment.indication, experiment.learner, options=experiment.options)
-    cohorts = {n: load_cohort(n) for n in names}
+    cohorts = {n: experiment.admitted(load_cohort(n)) for n in names}
     return leave_cohorts_out(model, cohorts, experiment.holdout, waive=experiment.waive).predictions
 
 

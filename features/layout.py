@@ -22,7 +22,8 @@ _NAMED = ("clinical", "mutations", "variants")
 _LIKE = 0.88
 _DATE = re.compile(r"(?:^|_)date(?:$|_)|^treatment_start$")
 _BIRTH = re.compile(r"birth|^dob$")
-_AFTER = re.compile(r"post|on[- _]?treat|during|after|progress")
+#: What words of timing say of samples taken once treatment had begun.
+AFTER = re.compile(r"post|on[- _]?treat|during|after|progress")
 
 
 def misnamed(raw: Mapping[str, pd.DataFrame], said: Mapping[str, str]) -> list[Problem]:
@@ -157,14 +158,44 @@ def dates(cohort: Cohort) -> list[Problem]:
         if _BIRTH.search(column.lower()) and cells.notna().any():
             found.append(Problem("THX-D15", where, "identifies patients: give the age in years in the column age"))
         elif _DATE.search(column.lower()):
-            text = cells.astype(object).where(cells.notna(), "").map(lambda c: str(c).strip()[:10])
-            day = pd.to_datetime(text.where(text != ""), format="%Y-%m-%d", errors="coerce")
-            days[column.lower()] = day
+            day = days[column.lower()] = days_of(cells)
+            given = cells.notna() & (cells.astype(str).str.strip() != "")
             rows = {
-                "should be dates such as 2024-03-31; write them so": (text != "") & day.isna(),
+                "should be dates such as 2024-03-31; write them so": given & day.isna(),
                 "lies in the future; correct the date": day > pd.Timestamp.now().normalize() + pd.Timedelta(days=1),
             }
             found += [Problem("THX-D22", where, what, _rows(mask)) for what, mask in rows.items() if mask.any()]
+    return [*found, *_sampled_late(table, days)]
+
+
+def before_treatment(cohort: Cohort) -> Cohort:
+    """Leave out the patients whose sample was taken after treatment began.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        Patients; read are ``sample_timing``, ``sample_date`` and ``treatment_start`` of ``clinical``.
+
+    Returns
+    -------
+    Cohort
+        Those of whom it is not said that they were sampled late.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"sample_timing": ["pre-treatment", "on-treatment", None]}, index=["a", "b", "c"])
+    >>> before_treatment(Cohort.from_tables({"clinical": table})).ids.tolist()
+    ['a', 'c']
+    """
+    table = cohort.table("clinical")
+    days = {c: days_of(table[c]) for c in map(str, table.columns) if _DATE.search(c.lower())}
+    late = [row for problem in _sampled_late(table, {c.lower(): d for c, d in days.items()}) for row in problem.rows]
+    return cohort.subset(cohort.ids.delete(sorted(set(late))))
+
+
+def _sampled_late(table: pd.DataFrame, days: Mapping[str, pd.Series]) -> list[Problem]:
+    """Find samples taken after treatment began; `days` holds the dates by column."""
+    found = []
     start = days.get("treatment_start", days.get("treatment_start_date"))
     if start is not None and "sample_date" in days:
         late = days["sample_date"] > start
@@ -173,11 +204,33 @@ def dates(cohort: Cohort) -> list[Problem]:
             found.append(Problem("THX-D22", "clinical:sample_date", what, _rows(late)))
     if "sample_timing" in table:
         words = table["sample_timing"].map(lambda c: "" if pd.isna(c) else str(c).lower())
-        late = words.str.contains(_AFTER)
+        late = words.str.contains(AFTER)
         if late.any():
             what = "says that the sample was taken after treatment began; leave these samples out"
             found.append(Problem("THX-D22", "clinical:sample_timing", what, _rows(late)))
     return found
+
+
+def days_of(cells: pd.Series) -> pd.Series:
+    """Read dates; a time of day behind them is left out.
+
+    Parameters
+    ----------
+    cells : Series
+        Such as 2024-03-31, or 2024-03-31T09:15.
+
+    Returns
+    -------
+    Series of datetime64
+        Missing where a cell is no date.
+
+    Examples
+    --------
+    >>> days_of(pd.Series(["2024-03-31T09:15", "soon", None])).notna().tolist()
+    [True, False, False]
+    """
+    text = cells.astype(object).where(cells.notna(), "").map(lambda c: str(c).strip()[:10])
+    return pd.to_datetime(text.where(text != ""), format="%Y-%m-%d", errors="coerce")
 
 
 def _read_of(table: str) -> set[str]:

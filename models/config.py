@@ -10,6 +10,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from theracast.errors import UsageError
+from theracast.features.cohort import Cohort
+from theracast.features.layout import before_treatment
 from theracast.models.decision_curve import PLAUSIBLE
 from theracast.models.experts import EXPERTS
 from theracast.models.indications import INDICATIONS
@@ -41,6 +43,9 @@ class Experiment(BaseModel):
     thresholds : list of float
         Probabilities from which one would treat, at which every validation tells the net benefit: from t up,
         (1 - t) / t treatments in vain are taken for one response.
+    late : {"refuse", "leave_out"}
+        What becomes of patients whose sample was taken after treatment began: the sentinel ``late_feature`` stops the
+        training, or they are left out, and the model's card says so.
     waive : dict of str to str
         Leakage sentinel (`theracast.models.leakage.SENTINELS`) to the reason why it may not stop the training; the
         reason is kept with the model.
@@ -65,6 +70,7 @@ class Experiment(BaseModel):
     tumour_aware: bool = True
     sets: dict[str, list[str]] = Field(default_factory=dict)
     thresholds: list[Annotated[float, Field(gt=0, lt=1)]] = Field(default_factory=lambda: list(PLAUSIBLE), min_length=1)
+    late: Literal["refuse", "leave_out"] = "refuse"
     waive: dict[str, str] = Field(default_factory=dict)
     run: dict[str, Any] = Field(default_factory=dict)
 
@@ -151,6 +157,29 @@ class Experiment(BaseModel):
                 got=wrong,
                 wanted=f"fields {', '.join(cls.model_fields)}",
             ) from None
+
+    def admitted(self, cohort: Cohort) -> Cohort:
+        """Keep the patients of a cohort whom the experiment takes.
+
+        Parameters
+        ----------
+        cohort : Cohort
+            One of the experiment's.
+
+        Returns
+        -------
+        Cohort
+            Without those sampled after treatment began, where `late` leaves them out; else as it is.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> table = pd.DataFrame({"sample_timing": ["pre-treatment", "post"]}, index=["a", "b"])
+        >>> cohort = Cohort.from_tables({"clinical": table})
+        >>> len(Experiment(indication="melanoma_ici", late="leave_out").admitted(cohort))
+        1
+        """
+        return before_treatment(cohort) if self.late == "leave_out" else cohort
 
     @property
     def digest(self) -> str:

@@ -31,7 +31,7 @@ class Finding:
     waived : bool
         Whether the experiment waives it.
     reason : str
-        Why.
+        Why it does not stop the training: waived, or the patients are left out.
 
     Examples
     --------
@@ -105,7 +105,10 @@ SENTINELS: Registry[Sentinel] = Registry(
             near_duplicate, "before", "THX-D18", "Leave the repeated profiles out, or the two cohorts out together."
         ),
         "late_feature": Sentinel(
-            late_feature, "before", "THX-D22", "Leave out what was measured later: a prediction reads what was known."
+            late_feature,
+            "before",
+            "THX-D22",
+            "Leave out what was measured later (of samples the experiment does it: late: leave_out).",
         ),
         "outcome_column": Sentinel(
             outcome_column, "before", "THX-D23", "Take the outcome out of what is read; it belongs to clinical alone."

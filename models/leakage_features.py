@@ -12,6 +12,7 @@ from scipy.stats import rankdata
 
 from theracast.features.assembler import FeatureAssembler
 from theracast.features.cohort import Cohort
+from theracast.features.layout import AFTER, days_of
 from theracast.features.tables import load_table
 from theracast.models.leakage_evidence import Evidence, Leak, is_outcome
 from theracast.models.metrics import auc
@@ -24,7 +25,6 @@ ALONE, ALONE_LOWER = 0.95, 0.80
 _CLASS, _PATIENTS = 5, 20
 #: Values that run alike to this rank correlation are one a function of the other.
 _FUNCTION = 0.999
-_AFTER = re.compile(r"post|on[- _]?treat|during|after|progress")
 _TIMING = {"sample_timing", "timing", "timepoint", "visit"}
 _WHEN = re.compile(r"(?:(.+)_)?(date|day)")
 _DRAWN = {
@@ -187,13 +187,8 @@ def _begun(cohort: Cohort) -> pd.Series | None:
     table = cohort.table("clinical")
     for name in ("treatment_start", "treatment_start_date"):
         if name in table:
-            return _days(table[name])
+            return days_of(table[name])
     return None
-
-
-def _days(cells: pd.Series) -> pd.Series:
-    text = cells.astype(object).where(cells.notna(), "").map(lambda c: str(c).strip()[:10])
-    return pd.to_datetime(text.where(text != ""), format="%Y-%m-%d", errors="coerce")
 
 
 def _says_when(column: str, inputs: set[str]) -> bool:
@@ -204,10 +199,10 @@ def _says_when(column: str, inputs: set[str]) -> bool:
 def _late(column: str, cells: pd.Series, begun: pd.Series | None) -> int:
     """Count the patients who were measured after treatment began, by one column that says when."""
     if column in _TIMING:
-        return int(cells.map(lambda c: bool(not pd.isna(c) and _AFTER.search(str(c).lower()))).sum())
+        return int(cells.map(lambda c: bool(not pd.isna(c) and AFTER.search(str(c).lower()))).sum())
     if column.endswith("day"):
         return int((pd.to_numeric(cells, errors="coerce") > 0).sum())
-    return 0 if begun is None else int((_days(cells) > begun.reindex(cells.index)).sum())
+    return 0 if begun is None else int((days_of(cells) > begun.reindex(cells.index)).sum())
 
 
 def _late_rows(rows: pd.DataFrame, begun: pd.Series | None) -> np.ndarray:
@@ -216,7 +211,7 @@ def _late_rows(rows: pd.DataFrame, begun: pd.Series | None) -> np.ndarray:
         late |= (pd.to_numeric(rows["day"], errors="coerce") > 0).to_numpy()
     when = next((c for c in ("time", "date") if c in rows), None)
     if when is not None and begun is not None:
-        late |= _days(rows[when]).to_numpy() > begun.reindex(rows.index).to_numpy()
+        late |= days_of(rows[when]).to_numpy() > begun.reindex(rows.index).to_numpy()
     return late
 
 

@@ -50,7 +50,7 @@ class Training:
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """What the leakage sentinels found and was waived, with the reasons.
+        """What the leakage sentinels found and was waived or left out, with the reasons.
 
         Returns
         -------
@@ -149,10 +149,15 @@ def train(
             f"held out and trained on: {', '.join(sorted(both))}" if both else "too few cohorts to leave one out",
             wanted="two training cohorts or more, none of them in the holdout",
         )
-    cohorts = {}
+    cohorts, left_out = {}, []
     for name in [*experiment.cohorts, *experiment.holdout]:
         progress(f"read {name}")
-        cohorts[name] = load_cohort(name)
+        read = load_cohort(name)
+        cohorts[name] = experiment.admitted(read)
+        late = len(read) - len(cohorts[name])
+        if late:
+            what = f"{late} of {len(read)} patients were sampled after treatment began"
+            left_out.append(Finding("late_feature", what, name, reason="they are left out (late: leave_out)"))
     model = ResponseModel(
         experiment.indication, experiment.learner, options=experiment.options, tumour_aware=experiment.tumour_aware
     )
@@ -178,4 +183,4 @@ def train(
     folds = [fold_of(n, fitted, whole, fitted.matrix(cohorts[n])) for n in experiment.holdout]
     late = look(Evidence(model, cohorts, {}, folds), "after", experiment.waive)
     new = [f for f in late if f not in validation.findings]
-    return Training(experiment, fitted, replace(validation, findings=(*validation.findings, *new)), cohorts)
+    return Training(experiment, fitted, replace(validation, findings=(*left_out, *validation.findings, *new)), cohorts)

@@ -166,8 +166,8 @@ def _show_findings(findings: Sequence[Finding]) -> None:
         out.print(f"Leakage: {len(SENTINELS)} sentinels looked, none found anything, none was waived.")
         return
     rows = [(f.sentinel, f.what, f.where, f.reason) for f in findings]
-    columns = ["sentinel", "what it found", "where", "waived because"]
-    show(pd.DataFrame(rows, columns=columns), f"Leakage: of {len(SENTINELS)} sentinels, these were waived")
+    columns = ["sentinel", "what it found", "where", "why it did not stop"]
+    show(pd.DataFrame(rows, columns=columns), f"Leakage: of {len(SENTINELS)} sentinels, these found something")
 
 
 def _show_validation(validation: Validation) -> None:

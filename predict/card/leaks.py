@@ -64,7 +64,7 @@ def leakage_section(facts: CardFacts) -> Section:
         (*(str(r.get(k) or "") for k in ("sentinel", "what", "where")), str(r.get("reason") or "no reason given"))
         for r in table.to_dict("records")
     )
-    columns = ("Sentinel", "What it found", "Where", "Waived because")
+    columns = ("Sentinel", "What it found", "Where", "Why it did not stop")
     if rows:
-        parts.append(Grid("Findings, and waivers by name", columns, rows, columns[1:]))
+        parts.append(Grid("Findings, and what was done about them", columns, rows, columns[1:]))
     return Section("leakage", title, tuple(parts))

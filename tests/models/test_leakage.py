@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from leaks import PLANTED, experiment
 
 from theracast.errors import UsageError
 from theracast.features.cohort import Cohort
@@ -253,3 +254,13 @@ def test_near_duplicates_are_of_pairs_that_train_for_each_other(clean):
     twins = {"riaz2017_mel": riaz, "twin": riaz}
     assert list(near_duplicate(Evidence(ResponseModel(), twins, {}))) == []
     assert list(near_duplicate(Evidence(ResponseModel(), twins, {"twin": ["riaz2017_mel"]}))) != []
+
+
+def test_patients_sampled_late_are_left_out_where_the_experiment_says_so(tmp_path, monkeypatch):
+    paths = PLANTED["late_feature"](tmp_path, monkeypatch)
+    asked = experiment(paths).model_copy(update={"late": "leave_out"})
+    kept = {p: asked.admitted(load_cohort(p)) for p in paths}
+    assert {n: len(load_cohort(n)) - len(c) for n, c in kept.items() if len(c) < len(load_cohort(n))} == {paths[1]: 3}
+    assert list(late_feature(Evidence(ResponseModel(), kept, {}))) == []
+    assert experiment(paths).admitted(load_cohort(paths[1])).ids.equals(load_cohort(paths[1]).ids)
+    assert asked.digest != experiment(paths).digest
