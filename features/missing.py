@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from theracast.errors import DataError, UsageError
+from theracast.features.feature_names import block_of
 from theracast.features.imputation import NearestPatientsImputer
 from theracast.features.matrix import FeatureMatrix
 from theracast.provenance import Lineage, digest_json
@@ -163,7 +164,7 @@ class MatrixImputer(BaseEstimator):
         if not self.whole_blocks:
             present = X.present()
             for name in absent:
-                absent[name] &= present[name.split("__")[0]]
+                absent[name] &= present[block_of(name)]
         return absent
 
     def transform(self, X: FeatureMatrix) -> FeatureMatrix:

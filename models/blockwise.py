@@ -9,6 +9,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator, clone
 
 from theracast.errors import DataError, UsageError
+from theracast.features.feature_names import block_of
 
 
 class BlockAverage(BaseEstimator):
@@ -75,7 +76,7 @@ class BlockAverage(BaseEstimator):
         odd = [str(c) for c in X.columns if "__" not in str(c)]
         if odd:
             raise UsageError("a column belongs to no block", got=odd[0], wanted="<block>__<feature>")
-        blocks = dict.fromkeys(str(c).split("__", 1)[0] for c in X.columns)
+        blocks = dict.fromkeys(block_of(str(c)) for c in X.columns)
         columns = {b: [c for c in X.columns if str(c).startswith(f"{b}__")] for b in blocks}
         y = np.asarray(y)
         self.experts_, self.columns_ = {}, {}

@@ -195,7 +195,7 @@ def margins_each(
         for margins, expert in ((m, e[b]) for m, e in zip(out, experts, strict=True) if b in e):
             key = tuple(f.name for f in expert.features)
             if key not in laid:
-                values = block_of(matrix, b, expert.features).to_numpy(dtype=np.float64)
+                values = values_of(matrix, b, expert.features).to_numpy(dtype=np.float64)
                 rows = np.flatnonzero(~np.isnan(values).all(axis=1))
                 laid[key] = rows, np.ascontiguousarray(values[rows])
             rows, values = laid[key]
@@ -218,7 +218,7 @@ def _margin_of_each(expert: Expert, values: np.ndarray, tumours: Kinds) -> np.nd
     return total
 
 
-def block_of(matrix: FeatureMatrix, name: str, features: Sequence[Feature]) -> pd.DataFrame:
+def values_of(matrix: FeatureMatrix, name: str, features: Sequence[Feature]) -> pd.DataFrame:
     """Return what a model reads of one block.
 
     Parameters
@@ -241,7 +241,7 @@ def block_of(matrix: FeatureMatrix, name: str, features: Sequence[Feature]) -> p
     >>> from theracast.features.datasets import load_cohort
     >>> cohort = load_cohort("hugo2016_mel")
     >>> assembler = FeatureAssembler(["mutations"]).fit(cohort)
-    >>> block_of(assembler.matrix(cohort), "mutations", assembler.blocks_[0].outputs()[:1]).columns.tolist()
+    >>> values_of(assembler.matrix(cohort), "mutations", assembler.blocks_[0].outputs()[:1]).columns.tolist()
     ['mutations__tmb']
     """
     return matrix.values[[f"{name}__{f.name}" for f in features]]
@@ -286,7 +286,7 @@ def _expert(
     tumours: np.ndarray,
     rows: np.ndarray,
 ) -> Expert | None:
-    block = block_of(matrix, name, features)
+    block = values_of(matrix, name, features)
     mine = rows & block.notna().any(axis=1).to_numpy()
     if not enough(y[mine]):
         return None

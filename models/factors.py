@@ -20,6 +20,7 @@ from sklearn.decomposition import PCA
 from sklearn.utils.validation import check_is_fitted
 
 from theracast.errors import DataError, UsageError
+from theracast.features.feature_names import block_of
 from theracast.features.matrix import FeatureMatrix
 
 #: Fewer complete patients than this show no factor.
@@ -93,7 +94,7 @@ class Factors(TransformerMixin, BaseEstimator):
         30
         """
         values = _values(X)
-        blocks = pd.Series(values.columns, index=values.columns).str.split("__", n=1).str[0]
+        blocks = pd.Series(values.columns, index=values.columns).map(block_of)
         have = {b: values[blocks.index[blocks == b]].notna().any(axis=1) for b in blocks.unique()}
         read = [
             c for c, b in blocks.items() if have[b].any() and values.loc[have[b], c].notna().mean() >= self.min_known

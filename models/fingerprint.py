@@ -16,6 +16,7 @@ import pandas as pd
 
 from theracast.checks import listed
 from theracast.errors import UsageError
+from theracast.features.feature_names import block_of
 from theracast.features.matrix import FeatureMatrix
 from theracast.models.positions import normal_score, percentiles
 
@@ -343,7 +344,7 @@ def _weights(weights: Mapping[str, float] | None, columns: pd.Index) -> pd.Serie
 
 
 def _owner(names: pd.Series) -> pd.Series:
-    return names.astype(str).str.split("__", n=1).str[0]
+    return names.astype(str).map(block_of)
 
 
 def _records(table: pd.DataFrame) -> list[dict[str, Any]]:

@@ -37,7 +37,7 @@ from theracast.models.combiner import (
     recentred,
 )
 from theracast.models.conformal import ConformalSets
-from theracast.models.crossfit import block_of, cross_fit, enough, margins_each, margins_of
+from theracast.models.crossfit import cross_fit, enough, margins_each, margins_of, values_of
 from theracast.models.experts import EXPERTS, Expert
 from theracast.models.logistic import Kinds
 from theracast.models.shares import Shares, shares_of
@@ -297,7 +297,7 @@ class Fusion:
         >>> int(model.fit(cohort).fusion_.present(model.matrix(cohort))["clinical"].sum())
         121
         """
-        known = {b: block_of(matrix, b, f).notna().to_numpy().any(axis=1) for b, f in self.features.items()}
+        known = {b: values_of(matrix, b, f).notna().to_numpy().any(axis=1) for b, f in self.features.items()}
         return pd.DataFrame(known, index=matrix.values.index)
 
     def state(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from theracast.features.assembler import FeatureAssembler
 from theracast.features.cohort import Cohort
-from theracast.models.crossfit import block_of, enough, margins_of
+from theracast.models.crossfit import enough, margins_of, values_of
 from theracast.models.estimates import Estimate, normal_quantile
 from theracast.models.experts import LogisticExpert
 from theracast.models.leakage_evidence import Evidence, Leak, is_outcome
@@ -161,7 +161,7 @@ def _judged(evidence: Evidence, train: Cohort, whole: Cohort, group: Sequence[st
     experts = {}
     for block in assembler.blocks_:
         name, features = block.spec.name, block.outputs()
-        values = block_of(seen, name, features)
+        values = values_of(seen, name, features)
         known = values.notna().any(axis=1).to_numpy()
         if features and enough(y[known]):
             expert = LogisticExpert(features, tie=None)

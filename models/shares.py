@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from theracast.features.feature_names import block_of
 from theracast.features.matrix import FeatureMatrix
 from theracast.models.combiner import Combiner, best_combiner, patterns
 from theracast.models.experts import Expert
@@ -88,7 +89,7 @@ def shares_of(
     True
     """
     told = set(blocks)
-    names = [name for name in matrix.values.columns if name.split("__", 1)[0] in told]
+    names = [name for name in matrix.values.columns if block_of(name) in told]
     n, place = len(matrix), {name: k for k, name in enumerate(names)}
     judged = [b for b in matrix.blocks if b in experts]
     read = [[f"{b}__{f.name}" for f in experts[b].features] for b in judged]

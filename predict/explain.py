@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
+from theracast.features.feature_names import block_of
 from theracast.features.matrix import FeatureMatrix
 from theracast.features.pathways import pathways
 from theracast.models.base import ResponseModel
@@ -21,7 +22,7 @@ from theracast.models.combiner import jackknife_variance
 from theracast.models.positions import percentiles
 from theracast.models.recalibration import AS_TRAINED, Recalibration
 from theracast.models.shares import Shares
-from theracast.predict.explanation import Explanation, block_of
+from theracast.predict.explanation import Explanation
 
 #: Above this, an explanation that does not add up is withheld.
 TOLERANCE = 1e-6

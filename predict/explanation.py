@@ -11,6 +11,7 @@ import pandas as pd
 from scipy.stats import t as student
 
 from theracast.errors import UsageError
+from theracast.features.feature_names import bare_name, block_of
 
 if TYPE_CHECKING:
     from theracast.predict.explanation_plots import ExplanationPlots
@@ -18,32 +19,13 @@ if TYPE_CHECKING:
 
 #: From here on a contribution is not printed as zero, in probability (0.1 of a percentage point, rounded).
 PRINTED = 0.0005
+#: Spreads beyond which a contribution is firm, where it is not told how many trainings they are of.
+CLEAR = 1.96
 #: Percentiles between which a value is neither high nor low.
 MIDDLE = (25.0, 75.0)
 #: What `Explanation.patient` says of the direction of a contribution.
 AS_EXPECTED, AGAINST = "as expected", "against expectation"
 EXPECTATION = {1: AS_EXPECTED, -1: AGAINST, 0: ""}
-
-
-def block_of(feature: str) -> str:
-    """Return the block of a feature.
-
-    Parameters
-    ----------
-    feature : str
-        ``<block>__<name>``.
-
-    Returns
-    -------
-    str
-        Its block.
-
-    Examples
-    --------
-    >>> block_of("clinical__age")
-    'clinical'
-    """
-    return feature.split("__", 1)[0]
 
 
 @dataclass(frozen=True)
@@ -273,9 +255,8 @@ class Explanation:
         Parameters
         ----------
         level : float, default 0.8
-            In (0, 1): a contribution is clear where it is larger than its spread times the two-sided quantile of
-            Student's t at this level, with one degree of freedom less than there are `replicas`. By default the
-            level of the predictions' intervals.
+            In (0, 1): a contribution is clear where it is larger than its spread times `reach`. By default the level
+            of the predictions' intervals.
 
         Returns
         -------
@@ -297,10 +278,36 @@ class Explanation:
         >>> 0 < int(e.firm().sum(axis=None)) < e.points.size
         True
         """
-        if self.spread is None or self.replicas is None:
+        if self.spread is None:
             raise UsageError("the explanation was made without spread", fix="Call explain(..., spread=True).")
-        reach = student.ppf(0.5 + level / 2, np.maximum(self.replicas.to_numpy() - 1, 1))
-        return self.points.abs() > self.spread.mul(reach, axis=0)
+        return self.points.abs() > self.spread.mul(self.reach(level), axis=0)
+
+    def reach(self, level: float = 0.8) -> pd.Series:
+        """Say how many times its spread a contribution must be to be firm.
+
+        Parameters
+        ----------
+        level : float, default 0.8
+            In (0, 1).
+
+        Returns
+        -------
+        Series of float, shape (n_patients,)
+            The two-sided quantile of Student's t at this level, with one degree of freedom less than there are
+            `replicas`; 1.96 where it is not told how many trainings the spread is of.
+
+        Examples
+        --------
+        >>> from theracast.features.datasets import load_cohort
+        >>> from theracast.models.base import ResponseModel
+        >>> from theracast.predict.explain import explain
+        >>> model = ResponseModel("melanoma_ici").fit(load_cohort("liu2019_mel"))
+        >>> bool((explain(model, model.matrix(load_cohort("riaz2017_mel")), spread=True).reach() > 1.28).all())
+        True
+        """
+        if self.replicas is None:
+            return pd.Series(CLEAR, index=self.points.index)
+        return pd.Series(student.ppf(0.5 + level / 2, np.maximum(self.replicas - 1, 1)), index=self.points.index)
 
     def expectation(self) -> pd.DataFrame:
         """Say which contributions have the direction that is expected, as `patient` does, for all patients.
@@ -372,8 +379,8 @@ class Explanation:
         names = pd.Series(self.points.columns)
         rows = pd.DataFrame(
             {
-                "block": names.str.split("__").str[0],
-                "feature": names.str.split("__").str[1],
+                "block": names.map(block_of),
+                "feature": names.map(bare_name),
                 "about": names.map(self.about),
                 "value": self.values.loc[patient_id].to_numpy(),
                 "unit": names.map(self.units),

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from theracast.errors import UsageError
+from theracast.features.feature_names import bare_name, block_of
 from theracast.predict.files import replace_file
 from theracast.predict.importance import ALL, importance
 
@@ -55,12 +56,11 @@ def points_table(explanation: Explanation) -> pd.DataFrame:
     index, names = explanation.points.index[told], explanation.points.columns
     points, values = explanation.points[told].to_numpy(), explanation.values[told].to_numpy(dtype=float)
     row, column = np.nonzero(~np.isnan(values) | (points != 0.0))
-    parts = names.str.split("__", n=1)
     chosen = pd.DataFrame(
         {
-            "block": parts.str[0],
+            "block": names.map(block_of),
             "pathway": [explanation.pathways.get(n, "") for n in names],
-            "feature": parts.str[1],
+            "feature": names.map(bare_name),
             "unit": [explanation.units.get(n, "") for n in names],
         }
     ).iloc[column]

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from theracast.errors import UsageError
+from theracast.features.feature_names import block_of
 from theracast.models.fingerprint import IN_PART, MEASURED, NO_REFERENCE, NOT_MEASURED, OUTER, Fingerprint
-from theracast.predict.explanation import block_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

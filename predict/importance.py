@@ -14,7 +14,8 @@ import pandas as pd
 from scipy.stats import kendalltau
 
 from theracast.errors import UsageError
-from theracast.predict.explanation import Explanation, block_of
+from theracast.features.feature_names import block_of
+from theracast.predict.explanation import Explanation
 
 #: What is counted: a single value, all of a block, or all that tells of one pathway.
 LEVELS = ("block", "pathway", "feature")

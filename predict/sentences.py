@@ -12,12 +12,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from theracast.errors import UsageError
+from theracast.features.feature_names import block_of
 from theracast.predict.explanation import AGAINST, PRINTED, Explanation
 from theracast.predict.report.printed import Printed, measured, readable, signed, stand_in
 
-#: A contribution is clear of the noise of training where it is firm (`Explanation.firm`); where it is not told how many
-#: trainings its spread is of, when it is more than this many of its standard errors away from 0.
-CLEAR = 1.96
 #: Why a contribution is no evidence.
 UNKNOWN, NOISE, NO_SPREAD = "which is no evidence", "within the noise of training", "spread over training not known"
 #: Contributions that have a sentence of their own, on either side.
@@ -152,7 +150,7 @@ def doubts(explanation: Explanation, patient_id: str) -> dict[str, list[str]]:
     if one.spread is None:
         return found
     spread = one.spread.loc[patient_id].reindex(points.index)
-    clear = one.firm().loc[patient_id] if one.replicas is not None else points.abs() > CLEAR * spread
+    clear = one.firm().loc[patient_id]
     for f, told in found.items():
         if np.isnan(spread[f]):
             told.append(NO_SPREAD)
@@ -209,7 +207,7 @@ def _sentence(explanation: Explanation, patient_id: str, feature: str, points: f
     value = float(explanation.values.at[patient_id, feature])
     kind = "unclear" if remarks else "for" if points > 0 else "against"
     text = ", ".join([f"{_named(explanation, patient_id, feature, value)}: {_points(points)}", *remarks])
-    return Sentence(text, points, kind, feature, feature.split("__")[0], AGAINST in remarks)
+    return Sentence(text, points, kind, feature, block_of(feature), AGAINST in remarks)
 
 
 def _named(explanation: Explanation, patient_id: str, feature: str, value: float) -> str:

@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike
 from theracast.errors import DataError, UsageError
 from theracast.features.cohort import Cohort, as_cohort
 from theracast.features.datasets import datasets, load_cohort
+from theracast.features.feature_names import block_of
 from theracast.features.matrix import FeatureMatrix
 from theracast.models.base import ResponseModel
 from theracast.models.combiner import patterns
@@ -128,7 +129,7 @@ def similar_patients(
         if not blocks:
             continue
         able = np.flatnonzero(there[list(blocks)].all(axis=1))
-        mine = [name for name in names if name.split("__", 1)[0] in blocks]
+        mine = [name for name in names if block_of(name) in blocks]
         theirs = _Side.of(model, others.subset(able), mine, blocks)
         for at in np.array_split(rows, -(-len(rows) // _AT_ONCE)):
             one = _Side.of(model, matrix.subset(at), mine, blocks)
@@ -148,7 +149,7 @@ class _Side:
 
     @classmethod
     def of(cls, model: ResponseModel, matrix: FeatureMatrix, names: Sequence[str], blocks: Sequence[str]) -> _Side:
-        hidden = [c for c in matrix.values if c.split("__", 1)[0] not in blocks]
+        hidden = [c for c in matrix.values if block_of(c) not in blocks]
         alike = replace(matrix, values=matrix.values.assign(**dict.fromkeys(hidden, np.nan)))
         _, parts = model.fusion_.split(alike)
         studies = matrix.studies.astype(str)

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from theracast.features.feature_names import bare_name, block_of
 from theracast.predict.explain import TOLERANCE
-from theracast.predict.explanation import Explanation, block_of
+from theracast.predict.explanation import Explanation
 
 
 def told(explanation: Explanation, most: int | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -45,7 +46,7 @@ def told(explanation: Explanation, most: int | None = None) -> Iterator[tuple[st
     """
     names = explanation.points.columns
     about = [
-        {"block": block_of(name), "feature": name.split("__", 1)[1], "about": explanation.about.get(name, "")}
+        {"block": block_of(name), "feature": bare_name(name), "about": explanation.about.get(name, "")}
         for name in names
     ]
     units = [explanation.units.get(name, "") for name in names]

@@ -13,6 +13,7 @@ from theracast.checks import UNKNOWN, listed
 from theracast.errors import UsageError
 from theracast.features.blocks import BLOCKS
 from theracast.features.cohort import Cohort
+from theracast.features.feature_names import block_of
 from theracast.features.matrix import FeatureMatrix
 from theracast.features.units import spelt
 from theracast.predict.packet.criteria import Bounds, ColumnRule, Criterion, FeatureRule, PayerCriteria, PersonRule
@@ -199,7 +200,7 @@ def _plain(cell: Any) -> float | None:
 
 def _require(name: str, matrix: FeatureMatrix, criterion: str) -> None:
     """Refuse a feature that no block gives; one of a block that the model does not read is merely open."""
-    block = name.split("__")[0]
+    block = block_of(name)
     if block in matrix.blocks:
         known = [c for c in matrix.values.columns if c.startswith(f"{block}__")]
         mine = {f"{block}__{f.name}" for f in BLOCKS[block].spec.features} if block in BLOCKS else set()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from theracast.features.feature_names import block_of
 from theracast.models.base import LEVEL
 from theracast.models.indications import INDICATIONS
 from theracast.predict.importance import cohorts_of
@@ -116,7 +117,7 @@ def explanation_html(explanation: Explanation) -> str:
         known = explanation.values[told].notna()
         rows = [_row("th", "block", "mean absolute points", "known of")]
         for block, points in mean.items():
-            mine = known[[c for c in known if c.split("__")[0] == block]].any(axis=1).sum()
+            mine = known[[c for c in known if block_of(c) == block]].any(axis=1).sum()
             rows.append(
                 _row("td", _chip(colour[str(block)]) + _text(readable(str(block))), f"{points:.1f}", f"{mine:,}")
             )

@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
 
 from theracast.errors import UsageError
+from theracast.features.feature_names import bare_name
 from theracast.predict.explanation import Explanation
 from theracast.predict.report.beeswarm_plot import LOW_TO_HIGH, MANY, colour_scale, empty_figure, places
 from theracast.predict.report.plots import INK, STYLE
@@ -106,10 +107,10 @@ def feature_named(explanation: Explanation, feature: str) -> str:
     names = explanation.points.columns.tolist()
     if feature in names:
         return feature
-    found = [n for n in names if n.split("__", 1)[-1] == feature]
+    found = [n for n in names if bare_name(n) == feature]
     if len(found) == 1:
         return str(found[0])
-    near = found or get_close_matches(feature, [*names, *(n.split("__", 1)[-1] for n in names)], 3)
+    near = found or get_close_matches(feature, [*names, *(bare_name(n) for n in names)], 3)
     raise UsageError(
         "several features have that name" if found else "no such feature in the explanation",
         got=repr(feature),

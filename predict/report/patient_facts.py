@@ -11,16 +11,16 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy.stats import t as student
 
 from theracast.features.blocks import BLOCKS
 from theracast.features.cohort import Cohort
+from theracast.features.feature_names import block_of
 from theracast.features.matrix import FeatureMatrix
-from theracast.models.base import LEVEL, OUTSIDE, ResponseModel
+from theracast.models.base import OUTSIDE, ResponseModel
 from theracast.predict.explanation import AGAINST, Explanation
 from theracast.predict.records import Prediction, Scores
 from theracast.predict.report.printed import Printed, readable, stand_in
-from theracast.predict.sentences import CLEAR, sentences
+from theracast.predict.sentences import sentences
 
 #: Patients with their outcomes: as they came, or measured by the model already.
 Reference = Cohort | tuple[FeatureMatrix, ArrayLike]
@@ -283,7 +283,7 @@ def _block(
     """Describe one block: its points, their spread over training, and what inside it counted most."""
     spread, half = explanation.block_spread, float("nan")
     if spread is not None and name in spread:
-        half = _reach(explanation, patient_id) * float(spread.loc[patient_id, name])
+        half = 100 * float(explanation.reach()[patient_id] * spread.loc[patient_id, name])
     mine = [f for f in known if f["block"] == name]
     paths: dict[str, float] = {}
     for f in mine:
@@ -300,25 +300,18 @@ def _block(
     }
 
 
-def _reach(explanation: Explanation, patient_id: str) -> float:
-    """Percentage points per unit of spread: half of the 80% interval, beyond which a contribution is firm."""
-    if explanation.replicas is None:
-        return 100 * CLEAR
-    return 100 * float(student.ppf((1 + LEVEL) / 2, max(int(explanation.replicas[patient_id]) - 1, 1)))
-
-
 def _features(explanation: Explanation, patient_id: str, printed: Printed) -> list[dict[str, Any]]:
     mine = {k: getattr(explanation, k).loc[patient_id] for k in ("values", "proxy", "percentile", "points")}
     listed = explanation.patient(patient_id)
     contrary = set((listed.block + "__" + listed.feature)[listed.expectation == AGAINST])
-    reach, rows = _reach(explanation, patient_id), []
+    reach, rows = 100 * float(explanation.reach()[patient_id]), []
     for name in explanation.points.columns:
         unit, error = explanation.units.get(name, ""), float("nan")
         if explanation.spread is not None and name in explanation.spread:
             error = float(explanation.spread.loc[patient_id, name])
         rows.append(
             {
-                "block": name.split("__")[0],
+                "block": block_of(name),
                 "name": readable(name),
                 "about": explanation.about.get(name, ""),
                 "pathway": explanation.pathways.get(name, ""),

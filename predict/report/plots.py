@@ -19,6 +19,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from theracast.features.feature_names import block_of
 from theracast.models.estimates import Estimate
 from theracast.models.validate import FEW, MODEL, Validation
 from theracast.predict.explanation import Explanation
@@ -274,7 +275,7 @@ def _bars(explanation: Explanation, patient_id: str, top: int) -> list[tuple[str
     for f in shown:
         doubt = [_SHORT.get(d, d) for d in unclear[f]][:1]
         small = ", ".join(_small(explanation, patient_id, f) + doubt)
-        bars.append((readable(f), small, colour[f.split("__")[0]], float(printed.features[f]), not doubt))
+        bars.append((readable(f), small, colour[block_of(f)], float(printed.features[f]), not doubt))
     if rest:
         plural = "s" if len(rest) > 1 else ""
         bars.append(

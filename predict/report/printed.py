@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from theracast.features.feature_names import bare_name, block_of
 from theracast.predict.explanation import Explanation
 
 #: After Okabe and Ito, safe for colour-blind readers; one colour per block, in the order of the blocks. The purple
@@ -97,7 +98,7 @@ class Printed:
         if points.isna().any():
             return None
         start, end = (round(1000 * float(s[patient_id])) for s in (explanation.reference, explanation.probability))
-        owner = points.index.str.split("__").str[0]
+        owner = points.index.map(block_of)
         blocks = apportion(1000 * points.groupby(owner, sort=False).sum(), end - start)
         parts = [apportion(1000 * points[owner == b], tenths) for b, tenths in blocks.items()]
         features = pd.concat(parts).reindex(points.index)
@@ -151,7 +152,7 @@ def readable(name: str) -> str:
     >>> readable("pathology__pdl1"), readable("t_cell_inflamed")
     ('PD-L1', 'T cell inflamed')
     """
-    bare = name.split("__")[-1]
+    bare = bare_name(name)
     if bare in _NAMES:
         return _NAMES[bare]
     words = [_WORDS.get(w, w) for w in bare.split("_")]
@@ -278,7 +279,7 @@ def colours(explanation: Explanation) -> dict[str, str]:
     >>> colours(SimpleNamespace(points=pd.DataFrame(columns=["pathology__til", "mutations__tmb"])))["mutations"]
     '#D55E00'
     """
-    blocks = dict.fromkeys(c.split("__")[0] for c in explanation.points.columns)
+    blocks = dict.fromkeys(block_of(c) for c in explanation.points.columns)
     return {b: PALETTE[i % len(PALETTE)] for i, b in enumerate(blocks)}
 
 
