@@ -3,7 +3,7 @@
 Every set of tests that a patient could have is asked once: what the model says with it, and what next-test says of the
 rest. The policies (next_test_policies.py) walk through those answers. Writes policies.csv, curve.csv, calibration.csv
 and the picture to experiments/next_test/; no patient's value.
-Run: python experiments/next_test.py [melanoma_bundled] [pan_ici]
+Run: python experiments/next_test.py [melanoma_bundled] [pan_ici] [tcga_brca]
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 import yaml
 from next_test_policies import judged, told_and_seen, walked
+from next_test_tcga import folds
 
 from theracast.features.cohort import Cohort
 from theracast.features.datasets import load_cohort
@@ -57,7 +58,7 @@ def main() -> None:
     wanted = parser.parse_args().recipe or list(settings["recipes"])
     found: dict[str, list[pd.DataFrame]] = {"policies": [], "curve": [], "calibration": []}
     for recipe in wanted:
-        answers = dict(asked(recipe, settings["recipes"][recipe]))
+        answers = dict(_every(recipe, settings))
         walks = {cohort: walked(a, settings) for cohort, a in answers.items()}
         policies, curve = judged(answers, walks, settings)
         found["policies"].append(policies.assign(recipe=recipe))
@@ -71,6 +72,26 @@ def main() -> None:
     from next_test_page import draw
 
     draw(pd.read_csv(OUT / "curve.csv"), settings["level"]).savefig(OUT / "curve.png", dpi=150)
+
+
+def _every(recipe: str, settings: dict[str, Any]) -> Iterator[tuple[str, Answers]]:
+    how = settings["recipes"][recipe]
+    if "folds" not in how:
+        yield from asked(recipe, how)
+        return
+    tests = {t: tuple(blocks) for t, blocks in how["tests"].items()}
+    yield recipe, together([answers_of(model, part, tests) for model, part in folds(how, settings["seed"])])
+
+
+def together(parts: list[Answers]) -> Answers:
+    """Put the folds of one cohort together; the average patient is that of all folds."""
+    first = parts[0]
+    stacked = {
+        name: {key: np.concatenate([getattr(p, name)[key] for p in parts]) for key in getattr(first, name)}
+        for name in ("decision", "probability", "same", "side", "following", "decides", "single")
+    }
+    y = np.concatenate([p.y for p in parts])
+    return Answers(first.tests, y, float(np.mean([p.prior for p in parts])), **stacked)
 
 
 def _others(name: str, wanted: list[str]) -> Iterator[pd.DataFrame]:
