@@ -38,25 +38,55 @@ def test_a_threshold_is_treated_from_and_the_limits_are_the_response_rate_and_no
     assert everyone.net_benefit.equals(everyone.treat_all)
 
 
-def test_intervals_hold_the_truth_as_often_as_they_say(rng):
+@pytest.mark.parametrize("n", [20, 150])
+@pytest.mark.parametrize("at", [0.1, 0.3, 0.5])
+def test_intervals_hold_the_truth_as_often_as_they_say(n, at, rng):
     """SIMULATED: of patients whose probability is exactly right, the net benefit at t is known by quadrature."""
-    grid = np.linspace(0, 1, 10_001)
-    at = 0.3
-    truth = np.mean(np.where(grid >= at, grid - (1 - grid) * at / (1 - at), 0.0))
-    hits = 0
-    for i in range(300):
-        p = rng.random(150)
-        found = net_benefit((rng.random(150) < p).astype(int), p, [at], draws=300, seed=i)
-        hits += bool(found.lower.item() <= truth <= found.upper.item())
-    assert 0.91 <= hits / 300 <= 0.98
+    grid = np.linspace(0, 1, 10_001) ** 2  # few are treated, where a bootstrap of 20 patients holds nothing
+    price = at / (1 - at)
+    truth = np.mean(np.where(grid >= at, grid - (1 - grid) * price, 0.0))
+    everyone = np.mean(grid - (1 - grid) * price)
+    hits, gains = [], []
+    for _ in range(250):
+        p = rng.random(n) ** 2
+        found = net_benefit((rng.random(n) < p).astype(int), p, [at]).iloc[0]
+        hits.append(found.lower <= truth <= found.upper)
+        gains.append(found.gain_lower <= truth - (everyone if found.treat_all > 0 else 0.0) <= found.gain_upper)
+    assert 0.92 <= np.mean(hits) <= 0.995
+    assert np.mean(gains) >= 0.90
 
 
-def test_draws_repeat_and_more_certainty_is_wider():
-    one, again, other = net_benefit(Y, P, seed=1), net_benefit(Y, P, seed=1), net_benefit(Y, P, seed=2)
-    assert one.equals(again)
-    assert not one.lower.equals(other.lower)
-    wide = net_benefit(Y, P, seed=1, level=0.99)
-    assert (wide.upper - wide.lower >= one.upper - one.lower).all()
+def test_the_interval_by_hand():
+    """From .5 two of ten respond and one is treated in vain: Wilson's ends, their distances, their correlation."""
+    found = net_benefit(Y, P, [0.5]).iloc[0]
+    (a, b), (a_low, b_low), (a_high, b_high) = (0.2, 0.1), (0.0566822, 0.0178762), (0.5098375, 0.4041500)
+    apart = np.sqrt(a * b / ((1 - a) * (1 - b)))
+    down, up = (a - a_low, b_high - b), (a_high - a, b - b_low)
+    reach = [np.sqrt(x**2 + y**2 + 2 * apart * x * y) for x, y in (down, up)]
+    assert (found.lower, found.upper) == pytest.approx((0.1 - reach[0], 0.1 + reach[1]), abs=1e-6)
+    assert (found.gain_lower, found.gain_upper) == (found.lower, found.upper), "nobody is the rule to beat"
+
+
+def test_against_everyone_only_the_untreated_count():
+    """From .2 four are untreated and none of them responds: four times the price is spared, of ten."""
+    found = net_benefit(Y, P, [0.2]).iloc[0]
+    # Wilson: 4 of 10 are .1682 to .6873, 0 of 10 are 0 to .2775; a response may be lost that was not seen
+    assert found.gain == pytest.approx(0.4 * 0.25)
+    assert found.gain_upper == pytest.approx(0.25 * 0.6873, abs=1e-4)
+    assert found.gain_lower == pytest.approx(0.1 - np.hypot(0.25 * (0.4 - 0.1682), 0.2775), abs=1e-4)
+
+
+def test_where_nobody_is_treated_the_interval_is_not_a_point():
+    """Of 20 patients nobody reaches .5: that leaves room for one in six."""
+    found = net_benefit([0, 1] * 10, np.full(20, 0.2), [0.5]).iloc[0]
+    assert (found.net_benefit, found.gain) == (0.0, 0.0)
+    assert found.upper == pytest.approx(0.1611252, abs=1e-6)
+    assert found.lower == pytest.approx(-0.1611252, abs=1e-6)
+
+
+def test_more_certainty_is_wider():
+    narrow, wide = net_benefit(Y, P), net_benefit(Y, P, level=0.99)
+    assert (wide.upper - wide.lower > narrow.upper - narrow.lower).all()
 
 
 @pytest.mark.parametrize(
@@ -65,7 +95,6 @@ def test_draws_repeat_and_more_certainty_is_wider():
         ({"thresholds": [0.0]}, UsageError),
         ({"thresholds": [float("nan")]}, UsageError),
         ({"level": 1.0}, UsageError),
-        ({"draws": 0}, UsageError),
         ({"p": [0.1, 1.2]}, DataError),
         ({"y": [0, 2]}, DataError),
         ({"p": [0.1, float("nan")]}, DataError),
@@ -96,7 +125,7 @@ def test_a_validation_tells_every_cohort_and_the_mean_of_the_large_ones(rng):
     assert found.cohort.tolist() == [c for c in ("a", "tiny", "b", MEAN_OF_COHORTS) for _ in range(2)]
     assert dict(zip(found.cohort, found.state, strict=True)) == {"a": "", "tiny": TOO_FEW, "b": "", MEAN_OF_COHORTS: ""}
     known = predictions[(predictions.cohort == "a") & predictions[MODEL].notna()]
-    alone = net_benefit(known.y, known[MODEL], [0.3, 0.5], draws=500)
+    alone = net_benefit(known.y, known[MODEL], [0.3, 0.5])
     assert len(known) == 79
     assert found[found.cohort == "a"][list(alone)].reset_index(drop=True).equals(alone)
     wide = found.pivot_table("gain", "threshold", "cohort")
