@@ -79,7 +79,10 @@ def write_scores(scores: Scores, path: str | Path, X: Cohort | None = None) -> d
     write_accounted(scores.table, scores.rejects, account, path)
     read = sources_of(X) if X is not None else {}
     units = {str(k): str(v) for k, v in X.units.items()} if X is not None else {}
-    return _closed(Path(path), account, provenance(scores.parts, read, units=units))
+    # said beside the lines too: a byte of a line that changed must not send anyone to another model
+    names = [c for c in ("model_uri", "model_version") if c in scores.table and len(scores.table)]
+    model = {c: str(scores.table[c].iloc[0]) for c in names}
+    return _closed(Path(path), account, provenance(scores.parts, read, units=units, **model))
 
 
 def _closed(path: Path, account: Mapping[str, Any], made: Mapping[str, Any]) -> dict[str, Any]:

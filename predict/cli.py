@@ -1,4 +1,9 @@
-"""The command line: thin verbs that read tables, call the library and say where the results are."""
+"""The command line: thin verbs that read tables, call the library and say where the results are.
+
+Exit codes: 0 done; 2 the call is wrong; 3 the data are wrong, ``check`` found something, or ``verify`` and
+``experiment`` found that something is another; 4 the model or its registry is wrong; 5 this machine or its
+installation; 10 ``monitor`` raised an alarm. 1 is a fault of theracast.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +48,8 @@ app = typer.Typer(
         "MODEL is an MLflow URI such as models:/melanoma_ici@champion, or a "
         "folder. COHORT is a folder of tables (clinical.csv, expression.parquet, signatures.parquet: any subset), one "
         "wide table whose columns are named <table>:<column>, or the name of a data set.\n\n"
-        "Exit codes: 0 done, 2 wrong call, 3 wrong data, 4 model or registry, 5 this machine."
+        "Exit codes: 0 done, 2 wrong call, 3 wrong data or not the same as then, 4 model or registry, 5 this machine, "
+        "10 alarm of monitor."
     ),
     rich_markup_mode="rich",
     no_args_is_help=True,
@@ -111,6 +117,7 @@ def train(
 ) -> None:
     """Train, validate on whole cohorts left out, and register."""
     from theracast.models.config import Experiment
+    from theracast.models.leakage import SENTINELS
     from theracast.models.selection_train import SelectionExperiment
     from theracast.models.train import train as run
     from theracast.predict.publish import register
@@ -127,7 +134,7 @@ def train(
         step("register the model")
         uri, version = register(training, tracking=tracking, promote=promote)
     _show_validation(training.validation)
-    _show_findings(training.findings)
+    _show_findings(training.findings, len(SENTINELS))
     out.print(f"registered {uri} (version {version})")
 
 
@@ -144,6 +151,7 @@ app.command()(monitor)
 
 def _train_selection(wanted: SelectionExperiment, where: Path, promote: bool, tracking: str | None) -> None:
     from theracast.models.indications import SELECTIONS
+    from theracast.models.selection_leakage import CHOICE_LOOKS
     from theracast.models.selection_train import train_selection
     from theracast.predict.publish import register_selection
     from theracast.predict.tables import evidence_rows
@@ -154,20 +162,19 @@ def _train_selection(wanted: SelectionExperiment, where: Path, promote: bool, tr
         step("register the model")
         uri, version = register_selection(training, tracking=tracking, promote=promote)
     show(evidence_rows(training.model), "What each therapy's model rests on (AUC of patients it did not see)")
+    _show_findings(training.findings, len(CHOICE_LOOKS))
     out.print(f"registered {uri} (version {version})")
 
 
-def _show_findings(findings: Sequence[Finding]) -> None:
+def _show_findings(findings: Sequence[Finding], looked: int) -> None:
     import pandas as pd
 
-    from theracast.models.leakage import SENTINELS
-
     if not findings:
-        out.print(f"Leakage: {len(SENTINELS)} sentinels looked, none found anything, none was waived.")
+        out.print(f"Leakage: {looked} sentinels looked, none found anything, none was waived.")
         return
     rows = [(f.sentinel, f.what, f.where, f.reason) for f in findings]
     columns = ["sentinel", "what it found", "where", "why it did not stop"]
-    show(pd.DataFrame(rows, columns=columns), f"Leakage: of {len(SENTINELS)} sentinels, these found something")
+    show(pd.DataFrame(rows, columns=columns), f"Leakage: of {looked} sentinels, these found something")
 
 
 def _show_validation(validation: Validation) -> None:

@@ -23,7 +23,7 @@ def verify(
     sample: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Check so many lines, drawn by --seed; all by default.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="The same seed draws the same lines.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed draws the same lines.")] = 0,
     model: Annotated[
         str | None, typer.Option(metavar="MODEL", help="Where the model is now, if it is not where it was.")
     ] = None,
@@ -42,7 +42,8 @@ def verify(
       theracast verify scores.parquet --input COHORT
       theracast verify scores.parquet --input patients.parquet --sample 1000
 
-    Exit code 0: the same. 3: something differs or is missing.
+    Exit code 0: the same. 3: something differs, is missing, or is no
+    score file. 2, 4, 5 as everywhere.
     """  # noqa: D301 # \b is how click keeps lines apart
     from theracast.predict.verify import verify_scores
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,21 +17,30 @@ from theracast.checks import listed
 from theracast.errors import DataError, ModelError, UsageError
 from theracast.features.cohort import Cohort, as_cohort
 from theracast.models.recalibration import AS_TRAINED, Recalibration
-from theracast.predict.file_parts import FilePart, changed_parts
-from theracast.predict.made_of import PARTS, file_digest, here, sealed, table_sums
+from theracast.predict.file_parts import changed_parts
+from theracast.predict.made_of import PARTS, table_sums
 from theracast.predict.predictor import Predictor
 from theracast.predict.registry import load_predictor
 from theracast.predict.stream_source import WideSource, open_source
+from theracast.predict.verify_account import (
+    FOLLOWED,
+    Part,
+    files_parts,
+    lines_told,
+    made_parts,
+    no_scores,
+    read_account,
+    spelt,
+)
 from theracast.predict.verify_compare import OF_OURS, compare_lines
 from theracast.predict.verify_lines import Again, of_cohort, of_rows
+from theracast.predict.verify_rows import UNREADABLE, ids_of, read_lines, rows_by_id, rows_by_place
 
 #: What is said of a part or a line: equal; another; not there; the account is too old to tell.
 STATES = ("same", "differs", "missing", "not told")
 #: Parts that no line may outlive; another code, table or input is told, and judged by what it does to the lines.
 DECIDE = ("account", "scores file", "rejects file", "model")
 _READ = ("patient_id", "probability", "lower", "upper", "decision", "set", "reason", "provenance")
-#: Changed parts of the file whose rows are all made again, so that the row can be named.
-_FOLLOWED = 3
 
 
 @dataclass(frozen=True)
@@ -77,7 +85,7 @@ class Verification:
         False
         """
         broken = self.parts.part.isin(DECIDE) & self.parts.state.isin(["differs", "missing"])
-        return not broken.any() and bool(len(self.lines)) and bool((self.lines.outcome == "same").all())
+        return not broken.any() and bool((self.lines.outcome == "same").all())
 
 
 def verify_scores(
@@ -106,7 +114,7 @@ def verify_scores(
         How many lines to check, drawn by `seed`; all by default. Of a long table only the chunks that hold them are
         read.
     seed : int, default 0
-        The same seed draws the same lines.
+        The same seed draws the same lines; at least 0.
     predictor : Predictor, optional
         The model, where it does not lie where it lay.
     units : mapping of str to str, optional
@@ -126,7 +134,7 @@ def verify_scores(
     DataError
         THX-R11 when the file holds no scores.
     UsageError
-        When the scores are a choice between therapies, or less than one line is asked for.
+        When the scores are a choice between therapies, less than one line is asked for, or the seed is below 0.
 
     Examples
     --------
@@ -137,39 +145,71 @@ def verify_scores(
     """
     if sample is not None and sample < 1:
         raise UsageError("a sample has at least one line", got=str(sample))
+    if seed < 0:
+        raise UsageError("a seed is at least 0", got=str(seed))
     path = Path(scores)
-    account = _account(path)
+    account = read_account(path)
     made: dict[str, Any] = account.get("provenance") or {}
     files = made.get("files") or {}
+    if not path.is_file():
+        raise no_scores(path, "no such file" if not path.exists() else "a folder")
     changed = changed_parts(path, files["scores"]) if files else []
-    parts = [_account_part(account), _file_part(files, changed), _rejects_part(path, files)]
-    try:
-        file = pq.ParquetFile(path)
-    except (OSError, ValueError) as error:
+    parts = files_parts(path, account, changed)
+    file, rows, lost = _opened(path)
+    if file is None:
         if not files:
-            raise _no_scores(path, type(error).__name__) from None
-        parts[1] = ("scores file", "differs", f"it no longer reads as Parquet; changed: {_spelt(changed)}")
+            raise no_scores(path, lost)
+        parts[1] = ("scores file", "differs", f"it no longer reads as scores: {lost}; changed: {spelt(changed)}")
         return Verification(_frame(parts), pd.DataFrame(columns=["patient_id", "outcome", "why"]), 0)
-    _is_scores(path, file)
-    rows = file.metadata.num_rows
     lines = _drawn(rows, sample, seed)
-    followed = [p for p in changed if p.group >= 0][:_FOLLOWED]
+    followed = [p for p in changed if p.group >= 0 and p.rows[1] <= rows][:FOLLOWED]
     lines = np.union1d(lines, np.concatenate([np.arange(p.rows[0] - 1, p.rows[1]) for p in followed] or [lines]))
-    written, unread = _written(file, lines)
-    if unread:
-        parts[1] = ("scores file", "differs", f"{parts[1][2]}; no longer reads: {listed(unread)}")
-    predictor, told = _model(account, written, predictor, tracking)
-    parts.append(told)
-    if predictor is None or told[1] == "differs":
-        lost = pd.DataFrame({"outcome": told[1], "why": f"the model: {told[2]}"}, index=written.index)
-        return Verification(_frame(parts), _told(written, lost), rows)
-    parts += _made_parts(made, predictor)
-    again, read = _again(written, path, X, predictor, account, units or made.get("units"), progress)
-    parts.append(read)
+    written, unread = read_lines(file, lines)
+    told, wrong = lines_told(account), [f"no longer reads: {listed(unread)}"] if unread else []
+    if told is not None and told != rows:
+        wrong.append(f"{rows:,} lines are there, {told:,} were written")
+    predictor, of_model = _model(account, written, predictor, tracking)
+    if predictor is None or of_model[1] == "differs":
+        fates = pd.DataFrame({"outcome": of_model[1], "why": f"the model: {of_model[2]}"}, index=written.index)
+        parts[1] = _more(parts[1], wrong)
+        return Verification(_frame([*parts, of_model]), _told(written, fates), rows)
+    ours = made_parts(made, predictor)
+    again, read = _again(written, path, rows, X, predictor, account, units or made.get("units"), progress)
+    wrong += _columns_apart(file.schema_arrow.names, again, made)
+    parts[1] = _more(parts[1], wrong)
+    if again.same and read[1] == "differs":
+        parts[0] = _more(parts[0], [f"of the input it tells otherwise: {read[2]}"])
+    parts += [of_model, *ours, read]
     shared = [made["parts"][p] for p in PARTS] if made.get("parts") else [predictor.digest, theracast.__version__]
     other = [p[0] for p in parts if p[1] == "differs" and p[0] in OF_OURS]
-    fates = compare_lines(written, again, shared, changed, other, told=bool(made.get("parts")))
+    if read[2].startswith(_REFUSED):
+        fates = pd.DataFrame({"outcome": "differs", "why": f"the patient's input: {read[2]}"}, index=written.index)
+    else:
+        fates = compare_lines(written, again, shared, changed, other, told=bool(made.get("parts")))
     return Verification(_frame(parts), _told(written, fates), rows)
+
+
+def _opened(path: Path) -> tuple[pq.ParquetFile | None, int, str]:
+    """Open scores: the file and how many lines it has, or why it holds none."""
+    try:
+        file = pq.ParquetFile(path)
+        names = file.schema_arrow.names
+        rows = sum(file.metadata.row_group(k).num_rows for k in range(file.num_row_groups))
+    except UNREADABLE as error:
+        return None, 0, type(error).__name__
+    if "therapy" in names:
+        raise UsageError(
+            "a choice between therapies is not verified",
+            where=path.name,
+            fix="Write 'theracast rank' again, with the model by its version, and compare the two files.",
+        )
+    missing = [c for c in _READ if c not in names]
+    if missing:
+        return None, 0, f"no column {missing[0]}"
+    # a line has 64 characters of its own: a footer that tells of more lines than bytes is no footer
+    if not 0 <= rows <= path.stat().st_size or rows != file.metadata.num_rows:
+        return None, 0, "its footer tells of lines that are not there"
+    return file, rows, ""
 
 
 def _drawn(rows: int, sample: int | None, seed: int) -> np.ndarray:
@@ -179,174 +219,112 @@ def _drawn(rows: int, sample: int | None, seed: int) -> np.ndarray:
     return np.sort(np.random.default_rng(seed).choice(rows, sample, replace=False))
 
 
-def _account(path: Path) -> dict[str, Any]:
-    beside = path.with_suffix(".json")
-    try:
-        account = json.loads(beside.read_text())
-    except (OSError, ValueError) as error:
-        raise _no_scores(beside, type(error).__name__) from None
-    if not isinstance(account, dict):
-        raise _no_scores(beside, type(account).__name__)
-    return account
+def _more(part: Part, wrong: list[str]) -> Part:
+    return (part[0], "differs", "; ".join(filter(None, [part[2] * (part[1] == "differs"), *wrong]))) if wrong else part
 
 
-def _account_part(account: Mapping[str, Any]) -> tuple[str, str, str]:
-    if "sealed" not in account:
-        return "account", "not told", "written before accounts were sealed"
-    held = {k: v for k, v in account.items() if k != "sealed"}
-    good = sealed(held)["sealed"] == account["sealed"]
-    return "account", "same" if good else "differs", "" if good else "it is not what was written beside the scores"
-
-
-def _file_part(files: Mapping[str, Any], changed: list[FilePart]) -> tuple[str, str, str]:
-    if not files:
-        return "scores file", "not told", "no digest of the file was kept"
-    return "scores file", "differs" if changed else "same", _spelt(changed)
-
-
-def _rejects_part(path: Path, files: Mapping[str, Any]) -> tuple[str, str, str]:
-    if not files:
-        return "rejects file", "not told", ""
-    was, now = files.get("rejects", ""), file_digest(path.with_suffix(".rejects.parquet"))
-    if was == now:
-        return "rejects file", "same", ""
-    return ("rejects file", "missing", "it is not there") if not now else ("rejects file", "differs", "other bytes")
-
-
-def _spelt(changed: list[FilePart]) -> str:
-    more = f" and {len(changed) - _FOLLOWED} parts more" if len(changed) > _FOLLOWED else ""
-    return "; ".join(map(str, changed[:_FOLLOWED])) + more
-
-
-def _is_scores(path: Path, file: pq.ParquetFile) -> None:
-    names = file.schema_arrow.names
-    if "therapy" in names:
-        raise UsageError(
-            "a choice between therapies is not verified",
-            where=path.name,
-            fix="Write 'theracast rank' again, with the model by its version, and compare the two files.",
-        )
-    missing = [c for c in _READ if c not in names]
-    if missing:
-        raise _no_scores(path, f"no column {missing[0]}")
-
-
-def _written(file: pq.ParquetFile, lines: np.ndarray) -> tuple[pd.DataFrame, list[str]]:
-    """Read some lines, only from the row groups that hold them; also name what no longer reads."""
-    ends = np.cumsum([0, *(file.metadata.row_group(k).num_rows for k in range(file.num_row_groups))])
-    found, unread = [], []
-    for group in np.unique(np.searchsorted(ends, lines, side="right") - 1):
-        mine = lines[(lines >= ends[group]) & (lines < ends[group + 1])]
-        columns = {}
-        for name in file.schema_arrow.names:
-            try:
-                columns[name] = file.read_row_group(int(group), columns=[name]).column(0).take(mine - ends[group])
-            except (OSError, ValueError, IndexError):
-                unread.append(f"column {name} of rows {ends[group] + 1:,} to {ends[group + 1]:,}")
-        part = {name: column.to_pandas().to_numpy() for name, column in columns.items()}
-        found.append(pd.DataFrame(part, index=mine))
-    return (pd.concat(found) if found else pd.DataFrame(columns=file.schema_arrow.names)), unread
+def _columns_apart(names: Sequence[str], again: Again, made: Mapping[str, Any]) -> list[str]:
+    """Name columns that came or went; of scores of before it is not known whether they were explained."""
+    if not len(again.table):
+        return []
+    explained = {"explanation"} if made.get("explain", "none") != "none" else set()
+    known = {*again.table.columns} | explained
+    gone, came = sorted(known - {*names}), sorted({*names} - known - ({"explanation"} if not made else set()))
+    return [f"column {c} is not there" for c in gone] + [f"column {c} was added" for c in came]
 
 
 def _model(
     account: Mapping[str, Any], written: pd.DataFrame, given: Predictor | None, tracking: str | None
-) -> tuple[Predictor | None, tuple[str, str, str]]:
+) -> tuple[Predictor | None, Part]:
     """Load the version that scored, wherever the alias points now."""
+    made = account.get("provenance") or {}
     uri, version = (
-        str(account.get(c) or (written[c].mode().iloc[0] if c in written and written[c].notna().any() else ""))
+        str(
+            account.get(c)
+            or made.get(c)
+            or (written[c].mode().iloc[0] if c in written and len(written[c].mode()) else "")
+        )
         for c in ("model_uri", "model_version")
     )
     pinned = re.sub(r"^(models:/[^/@]+)@.*$", rf"\1/{version}", uri) if version else uri
+    if given is None and not pinned:
+        return None, ("model", "missing", "no line says which it was")
     try:
         found = given or load_predictor(pinned, tracking=tracking)
     except ModelError as error:
         state = "missing" if error.code in ("THX-R01", "THX-R05") else "differs"
         return None, ("model", state, f"{pinned}: {error.code}, {error.what}")
     mine = Predictor(found.model, found.digest, uri=uri, version=version, about=found.about)
-    was = (account.get("provenance") or {}).get("parts", {}).get("model") or account.get("model") or found.digest
+    was = made.get("parts", {}).get("model") or account.get("model") or found.digest
     same = was == found.digest
     return mine, ("model", *(("same", "") if same else ("differs", f"{was[:16]} then, {found.digest[:16]} now")))
 
 
-def _made_parts(made: Mapping[str, Any], predictor: Predictor) -> list[tuple[str, str, str]]:
-    """Compare schema, code, tables and libraries."""
-    if not made.get("parts"):
-        return [(part, "not told", "") for part in ("schema", "code", "tables", "libraries")]
-    was, now, then, today = made["parts"], predictor.parts, made["here"], here()
-    versions = {k: (then["versions"].get(k, "none"), v) for k, v in today["versions"].items()}
-    other = {k: pair for k, pair in versions.items() if pair[0] != pair[1]}
-    ours = other.pop("theracast", None)
-    modules, tables = (_names_apart(then[k], today[k]) for k in ("modules", "tables"))
-    code = "; ".join(filter(None, [ours and f"theracast {ours[0]} then, {ours[1]} now", modules]))
-    libraries = ", ".join(f"{k} {a} then, {b} now" for k, (a, b) in other.items())
-    schema = "" if was["schema"] == now["schema"] else f"{was['schema'][:16]} then, {now['schema'][:16]} now"
-    told = {"schema": schema, "code": code, "tables": tables, "libraries": libraries}
-    return [(part, "differs" if what else "same", what) for part, what in told.items()]
-
-
-def _names_apart(then: Mapping[str, str], now: Mapping[str, str]) -> str:
-    return listed(sorted(k for k in {**then, **now} if then.get(k) != now.get(k)))
+_REFUSED = "it is refused now"
 
 
 def _again(
     written: pd.DataFrame,
     path: Path,
+    rows: int,
     X: Cohort | pd.DataFrame | WideSource | str | Path,
     predictor: Predictor,
     account: Mapping[str, Any],
     units: Mapping[str, str] | None,
     progress: Callable[[int, int], None] | None,
-) -> tuple[Again, tuple[str, str, str]]:
+) -> tuple[Again, Part]:
     """Make the lines again; say of the input what is another."""
     made = account.get("provenance") or {}
     was = made.get("input") or {}
     site = Recalibration.from_state(account["site"]) if account.get("site") else AS_TRAINED
-    if isinstance(X, Cohort | pd.DataFrame):
-        cohort = as_cohort(X)
-        ids = pd.read_parquet(path, columns=["patient_id"]).patient_id
-        again = of_cohort(predictor, cohort, ids, site)
-        table = again.table[again.table.index.isin(written.index)]
-        again = Again(table, again.digests.reindex(table.index), again.refused, _tables_apart(was, cohort))
-        now = {s.name: s.sha256 for s in cohort.sources}
-        return again, _input_part(was.get("tables"), now, again.columns)
-    source = open_source(X)
-    rows = _rows_of(written, path, account, source)
-    explain = str(made.get("explain", "none")) if "explanation" in written else "none"
-    again = of_rows(predictor, source, rows, site=site, units=units, explain=explain, read=was, progress=progress)
-    return again, _input_part(was.get("sha256"), source.digest, again.columns)
+    kept: Any = was.get("tables")
+    known: Any
+    try:
+        if isinstance(X, Cohort | pd.DataFrame):
+            cohort = as_cohort(X)
+            known, count = {s.name: s.sha256 for s in cohort.sources}, len(cohort.roster)
+            in_place = not kept or kept == known
+            again = of_cohort(predictor, cohort, ids_of(path, rows), site, in_place=in_place)
+            table = again.table[again.table.index.isin(written.index)]
+            again = replace(
+                again, table=table, digests=again.digests.reindex(table.index), columns=_tables_apart(was, cohort)
+            )
+        else:
+            source, kept = open_source(X), was.get("sha256")
+            known, count = source.digest, source.rows
+            place = None
+            if not kept or kept == known:
+                place = rows_by_place(path.with_suffix(".rejects.parquet"), account.get("rejected"), source.rows)
+            if place is not None and len(place) == rows:
+                at = pd.Series(place[written.index.to_numpy()], index=written.index)
+            else:
+                at = rows_by_id(source, ids_of(path, rows), written.index.to_numpy())
+            explain = str(made.get("explain", "none")) if "explanation" in written else "none"
+            again = of_rows(predictor, source, at, site=site, units=units, explain=explain, read=was, progress=progress)
+    except DataError as error:
+        if error.code == "THX-D33":
+            raise
+        return Again(pd.DataFrame(), pd.Series(dtype=object)), ("input", "differs", f"{_REFUSED}: {error}")
+    read = replace(again, same=bool(kept) and kept == known)
+    return read, _input_part(kept, read, account.get("rows_in"), count)
 
 
 def _tables_apart(was: Mapping[str, Any], cohort: Cohort) -> dict[str, str]:
-    kept, now = (was.get("sums") or [{}])[0], table_sums(cohort) if was.get("tables") else {}
+    if not was.get("tables"):
+        return {}
+    kept, now = (was.get("sums") or [{}])[0], table_sums(cohort)
     return {c: "" for c in {**kept, **now} if kept.get(c) != now.get(c)}
 
 
-def _input_part(was: Any, now: Any, columns: Mapping[str, str]) -> tuple[str, str, str]:
+def _input_part(was: Any, again: Again, told: int | None, count: int) -> Part:
+    rows = "" if told in (None, count) else f"{told:,} rows then, {count:,} now"
     if not was:
-        return "input", "not told", "no digest of what was read was kept"
-    if was == now and not columns:
+        return ("input", "differs", rows) if rows else ("input", "not told", "no digest of what was read was kept")
+    if again.same and not again.columns and not rows:
         return "input", "same", ""
-    named = listed([f"{c} ({where})" if where else c for c, where in columns.items()])
-    return "input", "differs", f"other columns: {named}" if named else "other bytes; no checked column is another"
-
-
-def _rows_of(written: pd.DataFrame, path: Path, account: Mapping[str, Any], source: WideSource) -> pd.Series:
-    """Find the row of the input at which each line was read: by place, or by id where rows came or went."""
-    refused = path.with_suffix(".rejects.parquet")
-    gone = np.sort(pd.read_parquet(refused).row.to_numpy()) - 1 if refused.exists() else np.zeros(0, dtype=np.int64)
-    if source.rows == account.get("rows_in") and len(gone) == account.get("rejected"):
-        kept = np.delete(np.arange(source.rows), gone)
-        return pd.Series(kept[written.index.to_numpy()], index=written.index)
-    wanted = pd.Index(written.patient_id.drop_duplicates())
-    at: dict[str, int] = {}
-    start = 0
-    for frame in source.ids():
-        ids = frame["patient_id"] if "patient_id" in frame else frame.index.to_series()
-        for k in np.flatnonzero(ids.astype(str).isin(wanted)):
-            at.setdefault(str(ids.iloc[k]), start + int(k))
-        start += len(frame)
-    found = written.patient_id.map(at).dropna().astype(np.int64)
-    return found.sort_values()
+    named = listed([f"{c} ({where})" if where else c for c, where in again.columns.items()])
+    what = f"other columns: {named}" if named else "" if again.same else "other bytes; no checked column is another"
+    return "input", "differs", "; ".join(filter(None, [rows, what]))
 
 
 def _told(written: pd.DataFrame, fates: pd.DataFrame) -> pd.DataFrame:
@@ -355,15 +333,5 @@ def _told(written: pd.DataFrame, fates: pd.DataFrame) -> pd.DataFrame:
     return table.set_axis(pd.Index(table.index + 1, name="row"))
 
 
-def _frame(parts: list[tuple[str, str, str]]) -> pd.DataFrame:
+def _frame(parts: list[Part]) -> pd.DataFrame:
     return pd.DataFrame(parts, columns=["part", "state", "what"])
-
-
-def _no_scores(path: Path, got: str) -> DataError:
-    return DataError(
-        "no scores that can be verified",
-        code="THX-R11",
-        where=str(path),
-        got=got,
-        wanted="what 'theracast score' wrote: a Parquet file, and its .json beside it",
-    )

@@ -72,14 +72,20 @@ def compare_lines(
         wrong = [names[c] for c in np.flatnonzero(apart[k])]
         if line in again.refused:
             why[k] = f"the patient's input: it is refused now, {again.refused[line]}"
+        elif not there[k] and again.same:
+            why[k] = "the scores file: the input has no row for this line"
         elif not there[k]:
             outcome[k], why[k] = "missing", "the patient's input: no row of this patient was given"
         elif all(_hit(changed, c, line) for c in wrong):
             why[k] = f"the scores file: {', '.join(wrong)} of row {line + 1:,} is not what was written"
+        elif {"model_uri", "model_version"} & {*wrong}:
+            why[k] = f"the model: the line says {_model_of(written.loc[line])}"
         elif "provenance" not in wrong:
             why[k] = f"{', '.join(wrong)}: of the same " + (
                 f"model and input; another {ours}" if ours else "model, code and input"
             )
+        elif again.same and told and not ours:
+            why[k] = f"{', '.join(wrong)}: the digest of the line is not that of this model, code and input"
         else:
             why[k] = f"the patient's input is another{_named(again)}"
             if ours:
@@ -87,6 +93,10 @@ def compare_lines(
             elif not told and not known:
                 why[k] += f", or the code: theracast {theracast.__version__} here"
     return pd.DataFrame({"outcome": outcome, "why": why}, index=written.index)
+
+
+def _model_of(line: pd.Series) -> str:
+    return f"{line.get('model_uri') or 'none'}, version {line.get('model_version') or 'none'}"
 
 
 def _named(again: Again) -> str:

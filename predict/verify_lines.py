@@ -19,6 +19,7 @@ from theracast.predict.stream_chunk import Settings, score_rows
 from theracast.predict.stream_repeats import find_repeats
 from theracast.predict.stream_size import rows_at_once
 from theracast.predict.stream_source import WideSource
+from theracast.predict.verify_rows import occurrences
 from theracast.provenance import Source
 
 #: Rows of many chunks that are scored together.
@@ -39,6 +40,8 @@ class Again:
         Line to the code for which its row is refused today.
     columns : dict of str to str
         Columns of the input that are others than they were, and in which rows; empty where nothing was kept.
+    same : bool
+        Whether the input is known to be that of then, to the last byte.
 
     Examples
     --------
@@ -50,9 +53,12 @@ class Again:
     digests: pd.Series
     refused: Mapping[int, str] = field(default_factory=dict)
     columns: Mapping[str, str] = field(default_factory=dict)
+    same: bool = False
 
 
-def of_cohort(predictor: Predictor, cohort: Cohort, ids: pd.Series, site: Recalibration = AS_TRAINED) -> Again:
+def of_cohort(
+    predictor: Predictor, cohort: Cohort, ids: pd.Series, site: Recalibration = AS_TRAINED, *, in_place: bool = True
+) -> Again:
     """Score a cohort again.
 
     Parameters
@@ -65,6 +71,8 @@ def of_cohort(predictor: Predictor, cohort: Cohort, ids: pd.Series, site: Recali
         Patient of each line, in order; all lines of the file.
     site : Recalibration, optional
         What was known of the site.
+    in_place : bool, default True
+        Whether the lines stand as the patients do, where there are as many: then a changed id is told as such.
 
     Returns
     -------
@@ -82,14 +90,13 @@ def of_cohort(predictor: Predictor, cohort: Cohort, ids: pd.Series, site: Recali
     """
     scores = predictor.score(cohort, site=site)
     refused = dict(zip(scores.rejects.patient_id, scores.rejects.code, strict=True)) if len(scores.rejects) else {}
-    if len(ids) == len(scores.table):  # as it was: a changed id is told as a changed id
+    if in_place and len(ids) == len(scores.table):
         place = np.arange(len(ids))
     else:
-        now = pd.MultiIndex.from_arrays([scores.table.patient_id, scores.table.groupby("patient_id").cumcount()])
-        place = now.get_indexer(pd.MultiIndex.from_arrays([ids, ids.groupby(ids).cumcount()]))
+        place = occurrences(scores.table.patient_id).get_indexer(occurrences(ids))
     known = np.flatnonzero(place >= 0)
     table = scores.table.iloc[place[known]].set_axis(ids.index[known])
-    told = {int(k): refused[i] for k, i in ids.items() if i in refused}
+    told = {int(k): refused[i] for k, i in ids[place < 0].items() if i in refused}
     return Again(table, _digests(scores, table), told)
 
 
@@ -144,7 +151,7 @@ def of_rows(
     repeats = find_repeats(source, units)
     settings = Settings(explain, float("inf"), site, units, False, Source("wide", source.name, source.digest))
     size = int(read.get("rows") or rows_at_once(len(source.columns)))
-    sums = read.get("sums") if read.get("sha256") != source.digest else None
+    sums = read.get("sums") if read.get("sha256", source.digest) != source.digest else None
     # what a table of gene expression is scaled by may be told by all rows of a chunk together
     whole = "expression" not in units and any(c.startswith("expression:") for c in source.columns)
     lines = pd.Series(rows.index, index=rows.to_numpy())

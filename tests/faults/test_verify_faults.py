@@ -7,12 +7,13 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from theracast.errors import DataError
+from theracast.errors import DataError, UsageError
 from theracast.features.cohort import Cohort
 from theracast.features.datasets import load_cohort
 from theracast.models.base import ResponseModel
-from theracast.predict.batch import score_dataset
-from theracast.predict.file_parts import FRAME
+from theracast.predict.batch import score_dataset, write_scores
+from theracast.predict.file_parts import FRAME, file_parts
+from theracast.predict.made_of import sealed
 from theracast.predict.predictor import Predictor
 from theracast.predict.verify import verify_scores
 
@@ -121,7 +122,7 @@ def test_R11_a_flipped_byte_of_the_footer_or_the_end_is_named(place, predictor):
     (place / "s.parquet").write_bytes(whole[: len(whole) // 2])
     found = verified(place, predictor, sample=10)
     assert found.rows == 0
-    assert said(found, "scores file")[1].startswith("it no longer reads as Parquet")
+    assert said(found, "scores file")[1].startswith("it no longer reads as scores")
     assert not found.same
 
 
@@ -166,7 +167,12 @@ def test_R11_rows_that_came_went_or_moved_are_told(place, predictor):
     moved.iloc[[15_000, 15_001]] = wide.iloc[[15_001, 15_000]].to_numpy()
     moved.to_parquet(place / "wide.parquet")
     found = verified(place, predictor, sample=None)
-    assert int((found.lines.outcome == "differs").sum()) == 2
+    assert said(found, "input")[0] == "differs"
+    assert found.same, "each patient is found, and the same is said of each"
+    pd.concat([wide, wide.iloc[[9]].assign(patient_id="simulated-late")]).to_parquet(place / "wide.parquet")
+    found = verified(place, predictor)
+    assert said(found, "input")[1].startswith("20,000 rows then, 20,001 now")
+    assert found.same
 
 
 def test_R11_another_model_is_told_before_anything_is_scored(place, predictor):
@@ -188,6 +194,147 @@ def test_R11_a_line_of_another_patient_is_seen_by_no_digest_of_the_file(place, p
     table.to_parquet(place / "s.parquet", index=False)
     found = verified(place, predictor, sample=None)
     assert found.lines.index[found.lines.outcome != "same"].tolist() == [4, 5]
+
+
+def swapped(table):
+    order = np.arange(len(table))
+    order[[5, 6]] = [6, 5]
+    return table.iloc[order]
+
+
+@pytest.fixture(scope="module", params=["wide", "cohort"])
+def few(request, predictor, tmp_path_factory):
+    """300 simulated patients, one of them twice and some of them refused; as one table, or as a cohort."""
+    place = tmp_path_factory.mktemp("few")
+    wide = simulated(300, seed=3)
+    wide.loc[[50, 51], "clinical:age"] = -1.0
+    if request.param == "cohort":
+        cohort = Cohort.from_wide(wide.set_index("patient_id"))
+        write_scores(predictor.score(cohort), place / "s.parquet", cohort)
+        return place, cohort
+    pd.concat([wide, wide.iloc[[7]]], ignore_index=True).to_parquet(place / "wide.parquet")
+    score_dataset(place / "wide.parquet", place / "s.parquet", predictor, chunk_rows=90)
+    return place, place / "wide.parquet"
+
+
+@pytest.fixture
+def copied(few, tmp_path):
+    for file in few[0].glob("s.*"):
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    return tmp_path / "s.parquet", few[1]
+
+
+def reclosed(path, change=lambda account: None):
+    """Somebody who can write the account anew: only what is made again can tell."""
+    account = json.loads(path.with_suffix(".json").read_text())
+    account["provenance"]["files"]["scores"] = file_parts(path)
+    change(account)
+    path.with_suffix(".json").write_text(json.dumps(sealed({k: v for k, v in account.items() if k != "sealed"})))
+
+
+@pytest.mark.parametrize("closed", [False, True], ids=["as it was", "closed anew"])
+@pytest.mark.parametrize(
+    ("change", "wrong", "what"),
+    [
+        (swapped, [6, 7], ""),
+        (lambda t: t.drop(index=10), [], "lines are there"),
+        (lambda t: pd.concat([t, t.iloc[[4]]]), [-1], "lines are there"),
+        (lambda t: pd.concat([t, t.iloc[[4]].assign(patient_id="simulated-new")]), [-1], "lines are there"),
+        (lambda t: t.assign(patient_id=t.patient_id.replace("simulated-8", "simulated-x")), [9], ""),
+        (lambda t: t.drop(columns="notes"), [], "column notes is not there"),
+        (lambda t: t.assign(note="simulated"), [], "column note was added"),
+    ],
+    ids=["swapped", "removed", "repeated", "added", "another id", "column gone", "column added"],
+)
+def test_R11_lines_and_columns_that_came_went_or_moved_are_told(copied, predictor, change, wrong, what, closed):
+    path, X = copied
+    change(pd.read_parquet(path)).to_parquet(path, index=False)
+    if closed:
+        reclosed(path)
+    found = verify_scores(path, X, predictor=predictor)
+    assert not found.same
+    assert what in said(found, "scores file")[1]
+    lines = [found.rows if k < 0 else k for k in wrong]
+    assert found.lines.index[found.lines.outcome != "same"].tolist() == lines
+    if wrong == [-1]:
+        assert found.lines.why[found.rows] == "the scores file: the input has no row for this line"
+    elif wrong and closed:
+        assert "the digest of the line is not that of" in found.lines.why[wrong[0]] or wrong == [9]
+
+
+def test_R11_a_line_taken_out_of_scores_and_account_is_missed_in_the_input(copied, predictor):
+    path, X = copied
+
+    def one_less(account):
+        account["rows_in"] -= 1
+        account["abstained" if account["abstained"] else "scored"] -= 1
+
+    pd.read_parquet(path).drop(index=10).to_parquet(path, index=False)
+    reclosed(path, one_less)
+    found = verify_scores(path, X, predictor=predictor)
+    assert said(found, "account")[0] == "differs"
+    assert "rows then" in said(found, "account")[1]
+    assert not found.same
+
+
+@pytest.mark.parametrize(
+    ("change", "got"),
+    [
+        (lambda a: a.update(provenance=[1]), "account: provenance"),
+        (lambda a: a["site"].update(intercept="much"), "account: site.intercept"),
+        (lambda a: a["provenance"].update(parts={"model": "0"}), "account: provenance.parts"),
+        (lambda a: a["provenance"]["files"].update(scores={}), "account: provenance.files.scores"),
+        (lambda a: a["provenance"]["files"]["scores"].update(columns=["a"]), "account: provenance.files"),
+        (lambda a: a.update(scored=-1), "account: scored"),
+    ],
+)
+def test_R11_an_account_that_is_none_is_refused_by_the_name_of_its_field(copied, predictor, change, got):
+    path, X = copied
+    account = json.loads(path.with_suffix(".json").read_text())
+    change(account)
+    path.with_suffix(".json").write_text(json.dumps(account))
+    with pytest.raises(DataError, match=rf"THX-R11.*s\.json.*{got}"):
+        verify_scores(path, X, predictor=predictor)
+
+
+def test_R11_an_account_whose_seal_was_taken_off_is_another(copied, predictor):
+    path, X = copied
+    account = json.loads(path.with_suffix(".json").read_text())
+    del account["sealed"]
+    path.with_suffix(".json").write_text(json.dumps(account))
+    assert said(verify_scores(path, X, predictor=predictor), "account")[0] == "differs"
+
+
+def test_R11_what_is_no_file_or_no_parquet_is_told(copied, predictor):
+    path, X = copied
+    table = pd.read_parquet(path)
+    path.unlink()
+    with pytest.raises(DataError, match=r"THX-R11.*no such file"):
+        verify_scores(path, X, predictor=predictor)
+    path.mkdir()
+    with pytest.raises(DataError, match=r"THX-R11.*a folder"):
+        verify_scores(path, X, predictor=predictor)
+    table.to_csv(path.with_suffix(".csv"))
+    found = verify_scores(path.with_suffix(".csv"), X, predictor=predictor)
+    assert said(found, "scores file")[1].startswith("it no longer reads as scores")
+    with pytest.raises(UsageError, match="seed is at least 0"):
+        verify_scores(path, X, predictor=predictor, seed=-1)
+
+
+def test_R11_an_input_that_is_refused_as_a_whole_is_told(copied, predictor, tmp_path):
+    path, _ = copied
+    (tmp_path / "cut.parquet").write_bytes(b"PAR1 cut off")
+    found = verify_scores(path, tmp_path / "cut.parquet", predictor=predictor)
+    assert said(found, "input")[0] == "differs"
+    assert said(found, "input")[1].startswith("it is refused now: THX-D32")
+    assert set(found.lines.outcome) == {"differs"}
+
+
+def test_R11_where_all_were_refused_there_is_nothing_to_differ(predictor, tmp_path):
+    simulated(5).assign(**{"clinical:age": -1.0}).to_parquet(tmp_path / "wide.parquet")
+    score_dataset(tmp_path / "wide.parquet", tmp_path / "s.parquet", predictor)
+    found = verify_scores(tmp_path / "s.parquet", tmp_path / "wide.parquet", predictor=predictor)
+    assert (found.rows, found.same) == (0, True)
 
 
 def test_R11_an_empty_file_holds_no_scores(tmp_path, predictor):

@@ -77,6 +77,10 @@ def resealed(path, change):
     return path
 
 
+def of_version_9(made):
+    made["model_version"] = "9"
+
+
 def state(found):
     return dict(zip(found.parts.part, found.parts.state, strict=True))
 
@@ -141,16 +145,21 @@ def test_R11_the_table_and_column_that_changed_are_named(store, scored, cohort):
 
 def test_R11_a_model_that_is_gone_or_another_is_named(store, copy, cohort):
     account = json.loads(copy.with_suffix(".json").read_text())
-    found = verify_scores(changed(copy, model_version="9"), cohort, tracking=store)
+    found = verify_scores(resealed(copy, of_version_9), cohort, tracking=store)
     assert set(found.lines.outcome) == {"missing"}
     assert "models:/melanoma_ici/9: THX-R01" in what(found, "model")
-    changed(copy, model_version="1")
     account["provenance"]["parts"]["model"] = "f" * 64
     copy.with_suffix(".json").write_text(json.dumps(account))
     found = verify_scores(copy, cohort, tracking=store)
     assert set(found.lines.outcome) == {"differs"}
     assert what(found, "model").startswith("ffffffffffffffff then")
     assert state(found)["account"] == "differs", "and who changed it did not close it"
+
+
+def test_R11_lines_that_say_another_version_send_no_one_to_another_model(store, copy, cohort):
+    found = verify_scores(changed(copy, model_version="2"), cohort, tracking=store)
+    assert (state(found)["model"], state(found)["scores file"]) == ("same", "differs")
+    assert found.lines.why[1] == "the scores file: model_version of row 1 is not what was written"
 
 
 def test_R11_without_parts_the_code_may_be_another_too(store, old, cohort):
@@ -191,6 +200,9 @@ def test_R11_what_holds_no_scores_is_refused(copy, cohort):
     with pytest.raises(UsageError, match="choice between therapies"):
         verify_scores(changed(copy, therapy="x"), cohort)
     pd.read_parquet(copy).drop(columns=["provenance", "therapy"]).to_parquet(copy)
+    assert "no column provenance" in what(verify_scores(copy, cohort), "scores file")
+    account = json.loads(copy.with_suffix(".json").read_text())
+    copy.with_suffix(".json").write_text(json.dumps({k: account[k] for k in ("scored", "abstained")}))
     with pytest.raises(DataError, match=r"THX-R11.*no column provenance"):
         verify_scores(copy, cohort)
     for content in ("[]", "{", None):
@@ -216,7 +228,7 @@ def test_R11_by_the_command(store, scored, copy):
     assert not failed, told
     account = json.loads(told.splitlines()[-1])
     assert (account["same"], account["checked"], account["differs"], account["missing"]) == (10, 10, 0, 0)
-    told, failed = said(store, changed(copy, model_version="9"), "--input", "mgh2022_mel")
+    told, failed = said(store, resealed(copy, of_version_9), "--input", "mgh2022_mel")
     assert isinstance(failed, DataError)
     assert (failed.code, failed.exit_code) == ("THX-R11", 3)
     assert "THX-R01" in told
