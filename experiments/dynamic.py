@@ -26,7 +26,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from theracast.models.estimates import Estimate
-from theracast.models.landmark import SUMMARIES, DynamicModel, outcome_within, series_features, weighted_auc
+from theracast.models.landmark import DynamicModel, outcome_within
+from theracast.models.longitudinal import SUMMARIES, series_features
+from theracast.models.resampling import reweighted_aucs
 
 HERE = Path(__file__).parent
 OUT = HERE / "dynamic"
@@ -154,19 +156,19 @@ def judged(cohort: str, said: pd.DataFrame, settings: dict[str, Any]) -> pd.Data
         index=["landmark", "patient_id", "y", "weight", "repeat", "fold"], columns="model", values="p"
     ).reset_index()
     patients = wide["patient_id"].unique()
-    draws = [
-        rng.multinomial(len(patients), np.full(len(patients), 1 / len(patients))) for _ in range(settings["draws"])
-    ]
+    n = len(patients)
+    # the first are the patients as they are
+    times = np.vstack([np.ones(n), rng.multinomial(n, np.full(n, 1 / n), settings["draws"])])
     means: dict[str, list[np.ndarray]] = {}
     for s, part in wide.groupby("landmark"):
         position = pd.Index(patients).get_indexer(part["patient_id"])
-        found = {m: _measures(part, m, position, draws) for m in MODELS}
+        found = _measures(part, times[:, position])
         for m, values in found.items():
             means.setdefault(m, []).append(values)
             rows.append(_row(cohort, f"{s:g}", m, values, found[OURS]) | _counts(part))
     for m, stacked in means.items():
         mean, ours = np.nanmean(stacked, axis=0), np.nanmean(means[OURS], axis=0)
-        rows.append(_row(cohort, "mean", m, mean, ours) | {"n": len(patients)})
+        rows.append(_row(cohort, "mean", m, mean, ours) | {"n": n})
     return pd.DataFrame(rows)
 
 
@@ -175,25 +177,21 @@ def _counts(part: pd.DataFrame) -> dict[str, int]:
     return {"n": len(one), "events": int(one["y"].sum())}
 
 
-def _measures(part: pd.DataFrame, model: str, position: np.ndarray, draws: list[np.ndarray]) -> np.ndarray:
-    """AUC within folds and Brier score: of the patients as they are, and of each draw."""
-    out = np.full((1 + len(draws), 2), np.nan)
+def _measures(part: pd.DataFrame, times: np.ndarray) -> dict[str, np.ndarray]:
+    """AUC within folds and Brier score of each model, a line for each row of `times`: how often a patient is there."""
+    y, p, w = part["y"].to_numpy(), part[list(MODELS)], times * part["weight"].to_numpy()
+    ranked, pairs = np.zeros((len(times), len(MODELS))), np.zeros((len(times), 1))
     # within a fold: the models of two folds differ in level, and their patients must not be ranked together
-    folds = [
-        (r["y"].to_numpy(), r[model].to_numpy(), r["weight"].to_numpy(), position[rows])
-        for rows in part.groupby(["repeat", "fold"]).indices.values()
-        for r in [part.iloc[rows]]
-    ]
-    for d, times in enumerate([None, *draws]):
-        ranked = pairs = lost = known = 0.0
-        for y, p, weight, at in folds:
-            w = weight if times is None else weight * times[at]
-            both = w[y == 1].sum() * w[y == 0].sum()
-            if both > 0:
-                ranked, pairs = ranked + both * weighted_auc(y, p, w), pairs + both
-            lost, known = lost + float(w @ (y - p) ** 2), known + w.sum()
-        out[d] = (ranked / pairs if pairs else np.nan, lost / known if known else np.nan)
-    return out
+    for rows in part.groupby(["repeat", "fold"]).indices.values():
+        both = w[:, rows[y[rows] == 1]].sum(axis=1) * w[:, rows[y[rows] == 0]].sum(axis=1)
+        areas = reweighted_aucs(y[rows], p.iloc[rows], np.ascontiguousarray(w[:, rows]))
+        ranked += areas.fillna(0.0).to_numpy() * both[:, None]
+        pairs += both[:, None]
+    area = np.divide(ranked, pairs, out=np.full_like(ranked, np.nan), where=pairs > 0)
+    lost = w @ ((y[:, None] - p) ** 2).to_numpy()
+    known = w.sum(axis=1)[:, None]
+    brier = np.divide(lost, known, out=np.full_like(lost, np.nan), where=known > 0)
+    return {m: np.column_stack([area[:, k], brier[:, k]]) for k, m in enumerate(MODELS)}
 
 
 def _row(cohort: str, landmark: str, model: str, values: np.ndarray, ours: np.ndarray) -> dict[str, Any]:

@@ -23,7 +23,7 @@ class Followed:
     X : DataFrame
         Baseline, no NaN.
     visits : DataFrame
-        As `theracast.models.landmark.series_features` takes it.
+        As `theracast.models.longitudinal.series_features` takes it.
     outcome : DataFrame
         ``time`` and ``event``, or ``y``.
     site : Series or None

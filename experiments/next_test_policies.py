@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from theracast.models.metrics import auc
+from theracast.models.resampling import reweighted_aucs
 
 if TYPE_CHECKING:
     from next_test import Answers
@@ -157,24 +158,20 @@ def _again(a: Answers, one: Walk, everything: Walk, draws: np.ndarray) -> pd.Dat
     def right(walk: Walk) -> np.ndarray:
         return np.mean([(p >= a.prior) == a.y for _, _, p in walk], axis=0)
 
+    def area(p: np.ndarray) -> np.ndarray:
+        if np.isnan(p).any():
+            return np.full(len(times), np.nan)
+        return reweighted_aucs(a.y, pd.DataFrame({"p": p}), times)["p"].to_numpy()
+
     return pd.DataFrame(
         {
             "saved": 1.0 - mean(np.mean([done for done, _, _ in one], axis=0)) / len(a.tests),
             "agreement": mean(np.mean([d == a.decision[full] for _, d, _ in one], axis=0)),
             "same_call": mean(np.mean([(p >= a.prior) == call for _, _, p in one], axis=0)),
             "d_accuracy": mean(right(one) - right(everything)),
-            "d_auc": np.mean([_aucs(a.y, p, times) for _, _, p in one], axis=0) - _aucs(a.y, everything[0][2], times),
+            "d_auc": np.mean([area(p) for _, _, p in one], axis=0) - area(everything[0][2]),
         }
     )
-
-
-def _aucs(y: np.ndarray, p: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """AUC of each sample drawn, from how often each patient is in it; NaN where a class is missing."""
-    up = p[y == 1][:, None]
-    wins = (up > p[y == 0]) + 0.5 * (up == p[y == 0])
-    yes, no = times[:, y == 1], times[:, y == 0]
-    with np.errstate(invalid="ignore"):
-        return np.asarray((yes @ wins * no).sum(axis=1) / (yes.sum(axis=1) * no.sum(axis=1)))
 
 
 def _ends(again: pd.DataFrame) -> dict[str, float]:

@@ -12,81 +12,19 @@ from typing import Self
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
 from scipy.special import logit
 from sklearn.base import BaseEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
+from sklearn.utils.validation import check_is_fitted
 
 from theracast.errors import DataError, UsageError
-from theracast.models.estimates import read_columns
-from theracast.models.survival import kaplan_meier
+from theracast.models.longitudinal import SUMMARIES, series_features
+from theracast.models.survival import outcome_until
 
-#: What is read of each marker until the landmark: its last value, that less the first, the greatest (of a yes or no:
-#: ever yes), and the least-squares slope per unit of time.
-SUMMARIES = ("last", "change", "max", "slope")
 _EDGE = 1e-4
 _FOLDS = 5
 _OF_BASELINE = ("baseline", "baseline x landmark")
-
-
-def series_features(
-    visits: pd.DataFrame, ids: Sequence[str] | pd.Index, landmark: float, uses: Sequence[str] = SUMMARIES
-) -> pd.DataFrame:
-    """Sum up the visits of each patient until a landmark; what comes later is not read.
-
-    Parameters
-    ----------
-    visits : DataFrame
-        One row per visit: ``patient_id``, ``time`` and one column per marker (NaN where it was not measured).
-    ids : sequence of str
-        Patients, in the order wanted.
-    landmark : float
-        In the unit of ``time``; a visit on that very time counts.
-    uses : sequence of str
-        Of `SUMMARIES`.
-
-    Returns
-    -------
-    DataFrame of float64
-        One row per patient: ``<marker>__<summary>``. NaN without a visit; the slope of a single one is 0.
-
-    Raises
-    ------
-    DataError
-        THX-D22 when a visit has no time, or columns are missing.
-    UsageError
-        On an unknown summary.
-
-    Examples
-    --------
-    >>> visits = pd.DataFrame({"patient_id": ["a"] * 3, "time": [0, 10, 20], "crp": [8.0, 4.0, 90.0]})
-    >>> series_features(visits, ["a"], 10).iloc[0].to_dict()
-    {'crp__last': 4.0, 'crp__change': -4.0, 'crp__max': 8.0, 'crp__slope': -0.4}
-    """
-    unknown = [u for u in uses if u not in SUMMARIES]
-    if unknown:
-        raise UsageError("no such summary of a series", got=", ".join(unknown), wanted=", ".join(SUMMARIES))
-    if not {"patient_id", "time"} <= set(visits.columns):
-        raise DataError("wants columns patient_id and time", code="THX-D22", where="visits")
-    if visits["time"].isna().any():
-        raise DataError(
-            "visits without a time: nobody knows what was before the landmark",
-            code="THX-D22",
-            where="visits:time",
-            got=f"{int(visits['time'].isna().sum())} of {len(visits)}",
-            fix="Leave them out.",
-        )
-    index = pd.Index(ids, name="patient_id")
-    before = visits[visits["time"] <= landmark].sort_values(["patient_id", "time"], kind="stable")
-    columns: dict[str, pd.Series] = {}
-    for marker in (c for c in visits.columns if c not in ("patient_id", "time")):
-        known = before[before[marker].notna()]
-        grouped = known.groupby("patient_id")[marker]
-        first, last = grouped.first(), grouped.last()
-        made = {"last": last, "change": last - first, "max": grouped.max(), "slope": _slopes(known, marker)}
-        columns |= {f"{marker}__{u}": made[u].reindex(index) for u in uses}
-    return pd.DataFrame(columns, index=index, dtype=np.float64)
 
 
 def outcome_within(time: pd.Series, event: pd.Series, landmark: float, horizon: float) -> pd.DataFrame:
@@ -108,7 +46,7 @@ def outcome_within(time: pd.Series, event: pd.Series, landmark: float, horizon: 
     Raises
     ------
     DataError
-        As `theracast.models.survival.kaplan_meier`.
+        As `theracast.models.survival.kaplan_meier`; on a missing time too.
 
     Examples
     --------
@@ -116,54 +54,8 @@ def outcome_within(time: pd.Series, event: pd.Series, landmark: float, horizon: 
     >>> outcome_within(time, event, 2, 5).round(2).values.tolist()
     [[nan, 0.0], [1.0, 1.5], [0.0, 1.5]]
     """
-    here = (time > landmark).to_numpy()
-    times, happened = time[here].astype(float), event[here]
-    end = landmark + horizon
-    gone, beyond = ((times <= end) & (happened == 1)).to_numpy(), (times > end).to_numpy()
-    table = kaplan_meier(times, happened)
-    staying = table["at_risk"] - table["events"]
-    observed = np.append(1.0, np.cumprod(1 - table["censored"] / staying.where(staying > 0, 1)))
-    known = table.index.to_numpy()
-    before = observed[np.searchsorted(known, times.to_numpy())]
-    late = observed[np.searchsorted(known, end, side="right")]
-    weight = np.where(gone, 1 / np.where(gone, before, 1), np.where(beyond, 1 / (late if late > 0 else 1), 0.0))
-    return pd.DataFrame({"y": np.where(gone, 1.0, np.where(beyond, 0.0, np.nan)), "weight": weight}, index=times.index)
-
-
-def weighted_auc(y: ArrayLike, score: ArrayLike, weight: ArrayLike) -> float:
-    """Area under the ROC curve of weighted patients; with the weights of `outcome_within`, that at the horizon.
-
-    Cases are those with the event until the horizon, controls those beyond it (cumulative/dynamic).
-
-    Parameters
-    ----------
-    y, score, weight : array-like of shape (n_patients,)
-        Outcome 0/1, score in any unit, and weight (0 counts for nothing).
-
-    Returns
-    -------
-    float
-        On 0-1, higher is better, ties count half; NaN when a class has no weight.
-
-    Raises
-    ------
-    DataError
-        On missing values, unequal lengths, or outcomes other than 0 and 1.
-
-    Examples
-    --------
-    >>> weighted_auc([0, 1, 1], [0.3, 0.2, 0.8], [1, 1, 3])
-    0.75
-    """
-    truth, values, weights = read_columns(y=y, score=score, weight=weight)
-    case, control = truth == 1, truth == 0
-    both = weights[case].sum() * weights[control].sum()
-    if not both > 0:
-        return float("nan")
-    order = np.argsort(values[control], kind="stable")
-    below, ranked = np.append(0.0, np.cumsum(weights[control][order])), values[control][order]
-    left, right = (below[np.searchsorted(ranked, values[case], side=s)] for s in ("left", "right"))
-    return float(weights[case] @ (left + right) / (2 * both))
+    here = ~(time <= landmark)  # a missing time is not left out, but refused
+    return outcome_until(time[here], event[here], landmark + horizon).set_axis(time.index[here])
 
 
 class DynamicModel(BaseEstimator):
@@ -236,9 +128,10 @@ class DynamicModel(BaseEstimator):
         Raises
         ------
         DataError
-            THX-D24 when a class is missing, or patients differ.
+            THX-D24 when a class is missing, patients differ or are there twice, or a baseline is no probability;
+            THX-D22 as `theracast.models.longitudinal.series_features`.
         UsageError
-            Without a landmark.
+            Without a landmark or a penalty.
 
         Examples
         --------
@@ -249,10 +142,10 @@ class DynamicModel(BaseEstimator):
         {1.0: 10}
         """
         self.__dict__.pop("baseline_used_", None)
-        if not len(self.landmarks):
-            raise UsageError("a dynamic model needs a landmark", wanted="one time or more")
-        if not baseline.index.equals(outcome.index):
-            raise DataError("baseline and outcome are not of the same patients", code="THX-D24")
+        if not len(self.landmarks) or not len(self.penalties):
+            raise UsageError("a dynamic model needs a landmark and a penalty", wanted="one or more of each")
+        if not baseline.index.equals(outcome.index) or baseline.index.has_duplicates:
+            raise DataError("baseline and outcome are not of the same patients, each once", code="THX-D24")
         parts, truth = [], []
         for s in self.landmarks:
             told = self.outcome_at(outcome, s)
@@ -261,18 +154,20 @@ class DynamicModel(BaseEstimator):
             parts.append(self._terms(baseline.loc[told.index], visits, s))
         self.n_ = {float(s): len(t) for s, t in zip(self.landmarks, truth, strict=True)}
         X, rows = pd.concat(parts), pd.concat(truth)
-        if rows["y"].nunique() < 2:
-            raise DataError("the outcome has one class", code="THX-D24", got=f"{len(rows)} rows")
+        y, weight = rows["y"].to_numpy(), rows["weight"].to_numpy()
+        if not np.array_equal(np.unique(y), [0, 1]):
+            raise DataError("the outcome wants 0 and 1, and both", code="THX-D24", got=f"{len(rows)} rows")
         self.mean_, spread = X.mean(), X.std(ddof=0)
         self.sd_ = spread.where(spread > 0, 1.0)
-        self.penalty_ = self._choose(X, rows)
-        self._fitted = self._regress(X, rows, self.penalty_)
+        Z = self._scaled(X)
+        self.penalty_ = self._choose(Z, y, weight, X.index)
+        self._fitted = self._regress(Z, y, weight, self.penalty_)
         # a baseline without skill may stand the wrong way round among patients left out: then it says nothing
         self.baseline_used_ = self.margin and bool(self._fitted.coef_[0][X.columns.get_loc("baseline")] > 0)
         if self.margin and not self.baseline_used_:
             X = X.assign(**dict.fromkeys(_OF_BASELINE, 0.0))
             self.mean_, self.sd_ = self.mean_.mask(self._of_baseline(), 0.0), self.sd_.mask(self._of_baseline(), 1.0)
-            self._fitted = self._regress(X, rows, self.penalty_)
+            self._fitted = self._regress(self._scaled(X), y, weight, self.penalty_)
         self.coef_ = pd.Series(self._fitted.coef_[0], index=X.columns)
         return self
 
@@ -298,6 +193,8 @@ class DynamicModel(BaseEstimator):
         ------
         UsageError
             Outside the landmarks fitted.
+        DataError
+            On other markers than those of the fit, and as `fit`.
 
         Examples
         --------
@@ -311,7 +208,10 @@ class DynamicModel(BaseEstimator):
             raise UsageError(
                 "the model was not fitted so late or early", got=f"{landmark:g}", wanted=f"{low:g} to {high:g}"
             )
+        check_is_fitted(self, "coef_")
         X = self._terms(baseline, visits, landmark)
+        if not X.columns.equals(self.mean_.index):
+            raise DataError("visits want the markers of the fit, in their order", code="THX-D22", where="visits")
         return pd.Series(self._fitted.predict_proba(self._scaled(X))[:, 1], index=X.index)
 
     def outcome_at(self, outcome: pd.DataFrame, landmark: float) -> pd.DataFrame:
@@ -345,6 +245,8 @@ class DynamicModel(BaseEstimator):
         when = (landmark - middle) / half
         terms: dict[str, np.ndarray] = {"landmark": np.full(len(baseline), when)}
         if self.margin:
+            if not baseline.between(0, 1).all():
+                raise DataError("wants probabilities, and of everyone", code="THX-D24", where="baseline")
             log_odds = logit(np.clip(baseline.to_numpy(float), _EDGE, 1 - _EDGE))
             log_odds = log_odds if getattr(self, "baseline_used_", True) else 0 * log_odds
             terms |= dict(zip(_OF_BASELINE, (log_odds, log_odds * when), strict=True))
@@ -360,32 +262,21 @@ class DynamicModel(BaseEstimator):
     def _scaled(self, X: pd.DataFrame) -> np.ndarray:
         return ((X - self.mean_) / self.sd_).to_numpy()
 
-    def _regress(self, X: pd.DataFrame, rows: pd.DataFrame, C: float) -> LogisticRegression:
-        return LogisticRegression(C=C, max_iter=1000).fit(
-            self._scaled(X), rows["y"].to_numpy(int), sample_weight=rows["weight"].to_numpy()
-        )
+    @staticmethod
+    def _regress(Z: np.ndarray, y: np.ndarray, weight: np.ndarray, C: float) -> LogisticRegression:
+        # a handful of terms: Newton's steps are quicker than a quasi-Newton method's, and end nearer to the optimum
+        return LogisticRegression(C=C, max_iter=1000, solver="newton-cholesky").fit(Z, y, sample_weight=weight)
 
-    def _choose(self, X: pd.DataFrame, rows: pd.DataFrame) -> float:
+    def _choose(self, Z: np.ndarray, y: np.ndarray, weight: np.ndarray, patients: pd.Index) -> float:
         """Take the penalty that loses least likelihood on patients left out; a patient is in one fold."""
-        groups = X.index.to_numpy()
-        folds = min(_FOLDS, len(set(groups)))
+        folds = min(_FOLDS, patients.nunique())
         if len(self.penalties) == 1 or folds < 2:
             return float(self.penalties[0])
         lost = np.zeros(len(self.penalties))
-        for train, test in GroupKFold(folds, shuffle=True, random_state=0).split(X, groups=groups):
-            if rows["y"].iloc[train].nunique() < 2:
+        for train, test in GroupKFold(folds, shuffle=True, random_state=0).split(Z, groups=patients):
+            if len(np.unique(y[train])) < 2:
                 continue
             for k, C in enumerate(self.penalties):
-                p = self._regress(X.iloc[train], rows.iloc[train], C).predict_proba(self._scaled(X.iloc[test]))[:, 1]
-                y, w = rows["y"].to_numpy()[test], rows["weight"].to_numpy()[test]
-                lost[k] -= w @ np.log(np.clip(np.where(y == 1, p, 1 - p), 1e-12, 1))
+                p = self._regress(Z[train], y[train], weight[train], C).predict_proba(Z[test])[:, 1]
+                lost[k] -= weight[test] @ np.log(np.clip(np.where(y[test] == 1, p, 1 - p), 1e-12, 1))
         return float(self.penalties[int(np.argmin(lost))])
-
-
-def _slopes(known: pd.DataFrame, marker: str) -> pd.Series:
-    """Least squares over time, 0 where there is one time only."""
-    patient = known["patient_id"]
-    centred = known["time"] - known.groupby("patient_id")["time"].transform("mean")
-    spread = (centred**2).groupby(patient).sum()
-    rise = (centred * known[marker]).groupby(patient).sum()
-    return (rise / spread.where(spread > 0)).fillna(0.0)

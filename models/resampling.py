@@ -47,11 +47,46 @@ def aucs(y: ArrayLike, scores: pd.DataFrame, weights: ArrayLike | None = None) -
     >>> aucs([0, 0, 1, 1], table).to_dict()
     {'pdl1': 1.0, 'tmb': 0.5}
     """
+    weight = _read_weights(weights, len(scores))
+    return reweighted_aucs(y, scores, weight[None, :]).iloc[0].rename(None)
+
+
+def reweighted_aucs(y: ArrayLike, scores: pd.DataFrame, weights: np.ndarray) -> pd.DataFrame:
+    """AUC of each column of a table under many weights at once, such as how often each patient was drawn.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_patients,)
+        Outcome 0/1.
+    scores : DataFrame, patients x scores
+        Rows as in `y`.
+    weights : ndarray of float64, shape (n_rows, n_patients)
+        Weight of each patient, 0 or more.
+
+    Returns
+    -------
+    DataFrame, rows of weights x scores
+        AUC on 0-1, ties count half; NaN where a class is absent or has no weight.
+
+    Raises
+    ------
+    DataError
+        As `aucs`.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"pdl1": [1, 5, 50, 80], "tmb": [9, 2, 4, 4]})
+    >>> reweighted_aucs([0, 0, 1, 1], table, np.array([[1, 1, 1, 1], [2, 0, 1, 0], [1, 1, 0, 0]])).to_numpy().tolist()
+    [[1.0, 0.5], [1.0, 0.0], [nan, nan]]
+    """
     truth, *columns = _read(y, *(scores[[c]].iloc[:, 0] for c in scores))
-    weight = _read_weights(weights, truth.size)
+    table = np.asarray(weights, dtype=np.float64)
+    if table.ndim != 2:
+        raise DataError("wanted a row of weights for each area", where="weights", got=f"{table.ndim} dimensions")
+    _read_weights(table.ravel(), len(table) * truth.size)
     if not columns:
-        return pd.Series(dtype=np.float64)
-    return pd.Series(weighted_aucs(*_sorted(columns), truth == 1, weight[None, :])[0], index=scores.columns)
+        return pd.DataFrame(index=range(len(table)), dtype=np.float64)
+    return pd.DataFrame(weighted_aucs(*_sorted(columns), truth == 1, table), columns=scores.columns)
 
 
 def bootstrap_auc(

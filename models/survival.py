@@ -128,10 +128,47 @@ def brier_ipcw(time: ArrayLike, event: ArrayLike, survival: ArrayLike, horizon: 
     >>> round(brier_ipcw([1, 2, 3, 4], [1, 0, 1, 1], [0.1, 0.8, 0.6, 0.9], 2.5), 5)
     0.06625
     """
-    times, happened, _ = _read(time, event, survival)
+    told = outcome_until(time, event, horizon)
     (alive,) = read_columns(p=survival)
-    if not times.size:
+    if alive.size != len(told):
+        raise DataError("unequal lengths", where="time, survival", got=f"{len(told)}, {alive.size}")
+    if not told["weight"].any():
         return float("nan")
+    lost = np.where(told["y"] == 1, alive, 1 - alive) ** 2 * told["weight"]
+    return float(lost.mean())
+
+
+def outcome_until(time: ArrayLike, event: ArrayLike, horizon: float) -> pd.DataFrame:
+    """Say who had the event by a horizon, with weights that make up for those lost before it.
+
+    With these weights `theracast.models.resampling.aucs` is the area at the horizon: cases are those with the event
+    until then, controls those beyond it (cumulative/dynamic).
+
+    Parameters
+    ----------
+    time, event : array-like of shape (n_patients,)
+        See the head of this module.
+    horizon : float
+        In the unit of `time`; an event on that very time counts.
+
+    Returns
+    -------
+    DataFrame
+        One row per patient: ``y`` (1, 0; NaN when lost before the horizon) and ``weight``, 1 over the probability not
+        to have been lost until the event or the horizon (Kaplan-Meier of the censoring of these patients); 0 for those
+        lost.
+
+    Raises
+    ------
+    DataError
+        As `kaplan_meier`.
+
+    Examples
+    --------
+    >>> outcome_until([4, 5, 9], [0, 1, 0], 7).values.tolist()
+    [[nan, 0.0], [1.0, 1.5], [0.0, 1.5]]
+    """
+    times, happened = _read(time, event)
     # at one time events come before censorings: those who had one are no longer at risk of being censored
     table = kaplan_meier(times, happened)
     staying = table["at_risk"] - table["events"]
@@ -139,10 +176,9 @@ def brier_ipcw(time: ArrayLike, event: ArrayLike, survival: ArrayLike, horizon: 
     known = table.index.to_numpy()
     before, late = observed[np.searchsorted(known, times)], observed[np.searchsorted(known, horizon, side="right")]
     gone, beyond = (times <= horizon) & (happened == 1), times > horizon
-    if not (gone | beyond).any():
-        return float("nan")
-    lost = np.where(gone, alive**2 / before, 0.0) + np.where(beyond, (1 - alive) ** 2 / (late if late > 0 else 1), 0.0)
-    return float(lost.mean())
+    # before an event, and while somebody is beyond the horizon, not all can have been lost
+    weight = np.where(gone, 1 / np.where(gone, before, 1), np.where(beyond, 1 / (late if late > 0 else 1), 0.0))
+    return pd.DataFrame({"y": np.where(gone, 1.0, np.where(beyond, 0.0, np.nan)), "weight": weight})
 
 
 def _counts(times: np.ndarray, happened: np.ndarray, risks: np.ndarray) -> np.ndarray:

@@ -3,11 +3,13 @@
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.special import expit
+from scipy.special import expit, logit
 
 from theracast.errors import DataError, UsageError
-from theracast.models.landmark import SUMMARIES, DynamicModel, outcome_within, series_features, weighted_auc
+from theracast.models.landmark import DynamicModel, outcome_within
+from theracast.models.longitudinal import SUMMARIES
 from theracast.models.metrics import auc
+from theracast.models.resampling import aucs
 
 
 def simulated(rng, n=400, effect=1.5):
@@ -20,21 +22,6 @@ def simulated(rng, n=400, effect=1.5):
     time, censored = rng.exponential(60 * np.exp(-effect * level[:, 1])), rng.uniform(15, 120, n)
     outcome = pd.DataFrame({"time": np.minimum(time, censored), "event": (time <= censored).astype(int)}, index=ids)
     return pd.Series(expit(rng.normal(0, 1, n)), ids), visits, outcome
-
-
-def test_the_summaries_by_hand():
-    visits = pd.DataFrame({"patient_id": list("bab"), "time": [4.0, 0.0, 2.0], "m": [1.0, 7.0, np.nan], "n": [1, 0, 3]})
-    found = series_features(visits, ["a", "b", "c"], 4.0)
-    assert found.loc["a"].tolist() == [7, 0, 7, 0, 0, 0, 0, 0]
-    assert found.loc["b"].tolist() == [1, 0, 1, 0, 1, -2, 3, -1]
-    assert found.loc["c"].isna().all()
-    assert [c.split("__")[1] for c in found][:4] == list(SUMMARIES)
-
-
-def test_the_slope_is_that_of_least_squares(rng):
-    time, value = rng.uniform(0, 50, 9), rng.normal(size=9)
-    visits = pd.DataFrame({"patient_id": "a", "time": time, "m": value})
-    assert series_features(visits, ["a"], 50)["m__slope"].iloc[0] == pytest.approx(np.polyfit(time, value, 1)[0])
 
 
 def test_the_order_of_visits_does_not_matter(rng):
@@ -100,19 +87,9 @@ def test_without_censoring_the_weights_are_one_and_the_area_is_the_plain_one(rng
     told = outcome_within(time, event, 2.0, 8.0)
     assert (told["weight"] == 1).all()
     score = rng.normal(size=len(told)).round(1)
-    assert weighted_auc(told["y"], score, told["weight"]) == pytest.approx(auc(told["y"], score).value)
-
-
-def test_the_weighted_area_by_pairs(rng):
-    y, score, w = rng.integers(0, 2, 50), rng.normal(size=50).round(1), rng.uniform(0, 3, 50)
-    pairs = [
-        (w[i] * w[j], (score[i] > score[j]) + 0.5 * (score[i] == score[j]))
-        for i in np.flatnonzero(y)
-        for j in np.flatnonzero(1 - y)
-    ]
-    by_hand = sum(a * b for a, b in pairs) / sum(a for a, _ in pairs)
-    assert weighted_auc(y, score, w) == pytest.approx(by_hand)
-    assert np.isnan(weighted_auc([1, 1], [0, 1], [1, 1]))
+    assert aucs(told["y"], pd.DataFrame({"score": score}, told.index), told["weight"])["score"] == pytest.approx(
+        auc(told["y"], score).value
+    )
 
 
 def test_a_marker_that_moves_the_hazard_is_found_on_patients_left_out(rng):
@@ -125,13 +102,15 @@ def test_a_marker_that_moves_the_hazard_is_found_on_patients_left_out(rng):
         areas = []
         for uses in (SUMMARIES, ()):
             model = DynamicModel([10.0], 30.0, uses).fit(seen, visits, outcome[half])
-            areas.append(weighted_auc(told["y"], model.predict(unseen, visits, 10.0)[told.index], told["weight"]))
+            said = model.predict(unseen, visits, 10.0)[told.index]
+            areas.append(aucs(told["y"], said.to_frame("p"), told["weight"])["p"])
         assert (areas[0] > areas[1] + 0.15) == gains
 
 
 def test_a_fixed_outcome_and_patients_without_a_visit(rng):
     baseline, visits, _ = simulated(rng, 100)
-    y = (visits.groupby("patient_id")["marker"].first().reindex(baseline.index) > 0).astype(float)
+    first = visits.groupby("patient_id")["marker"].first().reindex(baseline.index)
+    y = (first + logit(baseline) > 0).astype(float)
     y.iloc[:10] = np.nan
     model = DynamicModel([0.0, 10.0]).fit(baseline, visits, pd.DataFrame({"y": y}))
     assert model.n_ == {0.0: 90, 10.0: 90}
@@ -153,12 +132,6 @@ def test_a_baseline_that_stands_the_wrong_way_round_is_not_read(rng):
 
 def test_what_is_refused(rng):
     baseline, visits, outcome = simulated(rng, 50)
-    with pytest.raises(DataError, match="THX-D22"):
-        series_features(visits.assign(time=visits["time"].where(visits["time"] > 0)), baseline.index, 10)
-    with pytest.raises(DataError, match="THX-D22"):
-        series_features(visits.drop(columns="time"), baseline.index, 10)
-    with pytest.raises(UsageError, match="no such summary"):
-        series_features(visits, baseline.index, 10, ["mean"])
     with pytest.raises(DataError, match="THX-D24"):
         DynamicModel([10.0], 30.0).fit(baseline, visits, outcome.assign(event=0))
     with pytest.raises(DataError, match="same patients"):

@@ -14,6 +14,7 @@ from theracast.models.resampling import (
     bootstrap_auc,
     bootstrap_auc_difference,
     permutation_p,
+    reweighted_aucs,
     weighted_quantiles,
 )
 
@@ -31,6 +32,18 @@ def test_aucs_equal_scikit_learn(cohort, rng):
     for w in (None, weights, (weights > 0.5).astype(float)):
         wanted = [roc_auc_score(y, table[c], sample_weight=w) for c in table]
         np.testing.assert_allclose(aucs(y, table, w), wanted, rtol=0, atol=1e-12)
+
+
+def test_many_rows_of_weights_are_each_as_one(cohort, rng):
+    y, a, b = cohort
+    table, weights = pd.DataFrame({"a": a, "b": b}), rng.integers(0, 3, (7, 150)).astype(float)
+    weights[-1, y == 1] = 0.0
+    found = reweighted_aucs(y, table, weights)
+    pd.testing.assert_frame_equal(found, pd.DataFrame([aucs(y, table, w) for w in weights]), check_exact=True)
+    assert found.iloc[-1].isna().all()
+    pairs = [(y[:, None] > y) * w[:, None] * w for w in weights[:-1]]
+    wins = (a[:, None] > a) + 0.5 * (a[:, None] == a)
+    np.testing.assert_allclose(found["a"].iloc[:-1], [(p * wins).sum() / p.sum() for p in pairs], rtol=1e-12)
 
 
 def test_a_draw_equals_scikit_learn_on_the_same_resample(cohort):
@@ -83,7 +96,9 @@ def test_what_cannot_be_estimated_is_nan():
     assert np.isnan(bootstrap_auc([1, 1], [1, 2]).value)
     assert np.isnan(bootstrap_auc_difference([1, 1], [1, 2], [2, 1]).value)
     assert np.isnan(permutation_p([0, 0], [1, 2]))
-    assert aucs([0, 1], pd.DataFrame(index=[0, 1])).empty
+    none = aucs([0, 1], pd.DataFrame(index=[0, 1]))
+    assert none.empty
+    assert none.dtype == np.float64
     assert aucs([1, 1], pd.DataFrame({"a": [1, 2]})).isna().all()
     assert np.isnan(bootstrap_auc([0, 1], [1, 2], draws=1).se)
 
@@ -100,6 +115,9 @@ def test_what_cannot_be_estimated_is_nan():
         (lambda: permutation_p([0, 1], [1, 2], alternative="more"), UsageError, "alternative"),
         (lambda: aucs([0, 1], pd.DataFrame({"a": [1, 2]}), [1, -1]), DataError, "weights below 0"),
         (lambda: aucs([0, 1], pd.DataFrame({"a": [1, 2]}), [1]), DataError, "unequal lengths"),
+        (lambda: aucs([0, 1], pd.DataFrame({"a": [1, 2, 3]})), DataError, "unequal lengths"),
+        (lambda: reweighted_aucs([0, 1], pd.DataFrame({"a": [1, 2]}), np.ones(2)), DataError, "row of weights"),
+        (lambda: reweighted_aucs([0, 1], pd.DataFrame({"a": [1, 2]}), np.ones((3, 1))), DataError, "unequal lengths"),
         (lambda: weighted_quantiles([1, 2], [1.5]), UsageError, "between 0 and 1"),
     ],
 )
