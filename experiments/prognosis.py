@@ -115,7 +115,11 @@ def sensitivity(
         for feature, value in rule.get("only", {}).items():
             kept = [g.subset(g.features[feature] == value) for g in groups]
             groups = [replace(g, features=g.features.drop(columns=feature)) for g in kept]
-        found = prognostic_effects(*groups, scale=step)
+        steps = step
+        if doubled := rule.get("log2", []):
+            groups = [replace(g, features=g.features.assign(**np.log2(1 + g.features[doubled]))) for g in groups]
+            steps = pd.Series({**step, **groups[0].features[doubled].std()})
+        found = prognostic_effects(*groups, scale=steps)
         yield pd.concat({name: found}, names=["analysis", "feature"])
 
 
