@@ -22,8 +22,15 @@ _NAMED = ("clinical", "mutations", "variants")
 _LIKE = 0.88
 _DATE = re.compile(r"(?:^|_)date(?:$|_)|^treatment_start$")
 _BIRTH = re.compile(r"birth|^dob$")
-#: What words of timing say of samples taken once treatment had begun.
-AFTER = re.compile(r"post|on[- _]?treat|during|after|progress")
+#: What words of timing say of samples taken once treatment had begun: words, weeks and months, cycles, days from 2.
+_AFTER = re.compile(
+    r"post|on[- _]?(?:treat|therapy|drug)|under (?:treat|therapy)|during|after|progress|follow[- _]?up|\bedt\b"
+    r"|(?:\b|_)(?:w|wk|weeks?|mo|months?)[ _]?0*[1-9]|(?:\b|_)c(?:ycles?)?[ _]?0*(?:[2-9]|1\d|1[ _]?d0*(?:[2-9]|\d\d))"
+    r"|(?:\b|_)d(?:ays?)?[ _]?0*(?:[2-9]|[1-9]\d)"
+)
+#: What begins with one of these was taken before, whatever else it was taken after, unless treatment is named.
+_BEFORE = re.compile(r"\W*(?:pre|before|prior|baseline|screening)")
+_AFTER_TREATMENT = re.compile(r"(?:post|on|during|after)[- _]*(?:treat|therapy|dose|progress)|post\W*$")
 
 
 def misnamed(raw: Mapping[str, pd.DataFrame], said: Mapping[str, str]) -> list[Problem]:
@@ -168,6 +175,28 @@ def dates(cohort: Cohort) -> list[Problem]:
     return [*found, *_sampled_late(table, days)]
 
 
+def is_late(word: object) -> bool:
+    """Say whether a word of timing tells that treatment had begun.
+
+    Parameters
+    ----------
+    word : object
+        Such as ``pre-treatment``, ``on-treatment, week 4`` or ``C2D1``; day 1 is the day treatment begins.
+
+    Returns
+    -------
+    bool
+        False too where it says nothing.
+
+    Examples
+    --------
+    >>> [is_late(w) for w in ("on-treatment", "C2D1", "week 6", "pre-treatment, post-surgery", "day 1", None)]
+    [True, True, True, False, False, False]
+    """
+    text = "" if pd.isna(word) else str(word).lower()  # type: ignore[call-overload]
+    return bool((_AFTER_TREATMENT if _BEFORE.match(text) else _AFTER).search(text))
+
+
 def before_treatment(cohort: Cohort) -> Cohort:
     """Leave out the patients whose sample was taken after treatment began.
 
@@ -203,8 +232,7 @@ def _sampled_late(table: pd.DataFrame, days: Mapping[str, pd.Series]) -> list[Pr
             what = "lies after treatment began; leave these samples out, a prediction reads what was known before"
             found.append(Problem("THX-D22", "clinical:sample_date", what, _rows(late)))
     if "sample_timing" in table:
-        words = table["sample_timing"].map(lambda c: "" if pd.isna(c) else str(c).lower())
-        late = words.str.contains(AFTER)
+        late = table["sample_timing"].map(is_late).astype(bool)
         if late.any():
             what = "says that the sample was taken after treatment began; leave these samples out"
             found.append(Problem("THX-D22", "clinical:sample_timing", what, _rows(late)))

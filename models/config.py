@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from theracast.errors import UsageError
+from theracast.errors import DataError, UsageError
 from theracast.features.cohort import Cohort
 from theracast.features.layout import before_treatment
 from theracast.models.decision_curve import PLAUSIBLE
@@ -171,6 +171,11 @@ class Experiment(BaseModel):
         Cohort
             Without those sampled after treatment began, where `late` leaves them out; else as it is.
 
+        Raises
+        ------
+        DataError
+            THX-D22 when all were sampled after treatment began.
+
         Examples
         --------
         >>> import pandas as pd
@@ -179,7 +184,19 @@ class Experiment(BaseModel):
         >>> len(Experiment(indication="melanoma_ici", late="leave_out").admitted(cohort))
         1
         """
-        return before_treatment(cohort) if self.late == "leave_out" else cohort
+        if self.late == "refuse":
+            return cohort
+        kept = before_treatment(cohort)
+        if len(cohort) and not len(kept):
+            raise DataError(
+                "every patient was sampled after treatment began",
+                code="THX-D22",
+                where=cohort.name,
+                got=f"{len(cohort)} patients, none of them left",
+                wanted="samples that were taken before treatment",
+                fix="Take the cohort out of the experiment.",
+            )
+        return kept
 
     @property
     def digest(self) -> str:

@@ -8,45 +8,41 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+from scipy.special import ndtr
 from scipy.stats import rankdata
 
 from theracast.features.assembler import FeatureAssembler
 from theracast.features.cohort import Cohort
-from theracast.features.layout import AFTER, days_of
+from theracast.features.layout import days_of, is_late
 from theracast.features.tables import load_table
 from theracast.models.leakage_evidence import Evidence, Leak, is_outcome
 from theracast.models.metrics import auc
 
 #: A cohort predicted this well, with this many patients, is a leak until proven otherwise; what its note says.
 TOO_GOOD, TOO_GOOD_N, SUSPECT = 0.98, 20, "too good: look for a leak"
-#: A single feature this good is one too, where its interval keeps above the second.
-ALONE, ALONE_LOWER = 0.95, 0.80
+#: A single feature this good is one too, where its interval keeps above the second, or where so many features of a
+#: cohort would be that good by chance less often than the third.
+ALONE, ALONE_LOWER, ALONE_CHANCE = 0.95, 0.80, 0.01
 #: Fewest patients of each class, and in all, from which a feature is judged.
 _CLASS, _PATIENTS = 5, 20
 #: Values that run alike to this rank correlation are one a function of the other.
 _FUNCTION = 0.999
+_STARTS = ("treatment_start", "treatment_start_date")
 _TIMING = {"sample_timing", "timing", "timepoint", "visit"}
-_WHEN = re.compile(r"(?:(.+)_)?(date|day)")
-_DRAWN = {
-    "",
-    "sample",
-    "biopsy",
-    "collection",
-    "draw",
-    "specimen",
-    "assessment",
-    "measurement",
-    "test",
-    "scan",
-    "imaging",
-}
+_WHEN = re.compile(r"(?:(?P<what>.+?)_?)?(?:date|day|dt)|(?:date|day)_of_(?P<of>.+)|(?P<done>.+)_(?:on|at)")
+_DRAWN = {"", "sample", "sampling", "sampled", "biopsy", "collection", "collected", "draw", "drawn", "specimen",
+          "assessment", "assessed", "measurement", "measured", "test", "tested", "scan", "imaging"}  # fmt: skip
 
 
 def late_feature(evidence: Evidence) -> Iterator[Leak]:
     """Look for what was measured after the decision: the day treatment began, day 0.
 
     Words of timing, and days and dates beside what the blocks read, are held against the start of treatment. Of tables
-    with many rows per patient the late rows may stand, where the features are the same without them.
+    with many rows per patient the late rows may stand, where the features are the same without them. Dates that cannot
+    be read, as 03/04/2024 cannot, are told: nobody could say whether they are late.
+
+    It cannot see what has neither a date nor a word of timing beside it, dates where the start of treatment is not
+    given, or a value that was corrected later.
 
     Parameters
     ----------
@@ -72,7 +68,11 @@ def late_feature(evidence: Evidence) -> Iterator[Leak]:
         for table in ("clinical", *(t for t in evidence.read if t != "clinical")):
             rows = cohort.tables.get(table, pd.DataFrame())
             for column in [c for c in rows.columns if _says_when(str(c).lower(), inputs)]:
-                late = _late(str(column).lower(), rows[column], begun)
+                late, unread = _late(str(column).lower(), rows[column], begun)
+                if unread:
+                    yield Leak(
+                        f"the dates of {unread} patients cannot be read, late or not", f"{name}, {table}:{column}"
+                    )
                 if late:
                     yield Leak(f"{late} patients were measured after treatment began", f"{name}, {table}:{column}")
         for table in [t for t in evidence.read if t in cohort.events]:
@@ -88,6 +88,8 @@ def late_feature(evidence: Evidence) -> Iterator[Leak]:
 def outcome_column(evidence: Evidence) -> Iterator[Leak]:
     """Look for the outcome among what is read: by its name, or because a feature is a function of it.
 
+    It cannot see an outcome under an innocent name where the outcome itself is not given beside it, or in fewer than
+    20 patients; what then tells the response is for `single_feature` to see, and what tells it in part for none.
     Names are those of ``tables/outcome_columns.csv``. In the clinical table they are where they belong, as long as no
     block reads them; in any other table that a block reads they are none of a measurement. Symbols of genes are genes.
 
@@ -124,7 +126,11 @@ def outcome_column(evidence: Evidence) -> Iterator[Leak]:
 
 
 def single_feature(evidence: Evidence) -> Iterator[Leak]:
-    """Look for a feature that alone tells the response, up or down: AUC above .95, its interval above .80.
+    """Look for a feature that alone tells the response, up or down: AUC above .95, and no chance finding.
+
+    Its interval keeps above .80, or so good a feature would be found by chance in one of a hundred such cohorts or
+    fewer, however many features were looked at. It cannot see one in a cohort of fewer than 20 patients or 5 of a
+    class, nor a leak that noise keeps below .95, nor several features that tell the response only together.
 
     Parameters
     ----------
@@ -153,12 +159,15 @@ def single_feature(evidence: Evidence) -> Iterator[Leak]:
             score = values.to_numpy(dtype=np.float64)[known]
             area = auc(truth, score)
             area = area if area.value >= 0.5 else auc(truth, -score)
-            if area.value > ALONE and area.lower > ALONE_LOWER:
+            by_chance = len(evidence.features[name].values.columns) * _as_good(area.value, truth)
+            if area.value > ALONE and (area.lower > ALONE_LOWER or by_chance < ALONE_CHANCE):
                 yield Leak(f"one feature alone has an AUC of {area} in {len(truth)} patients", f"{name}, {feature}")
 
 
 def cohort_too_good(evidence: Evidence) -> Iterator[Leak]:
     """Look for a cohort that is predicted better than is believable: AUC .98 or more in 20 patients or more.
+
+    It cannot see a leak that helps less: most do.
 
     Parameters
     ----------
@@ -182,10 +191,16 @@ def cohort_too_good(evidence: Evidence) -> Iterator[Leak]:
             yield Leak(f"{row.model} has an AUC of {row.auc:.2f} in {row.n} patients it never saw", str(row.cohort))
 
 
+def _as_good(area: float, truth: np.ndarray) -> float:
+    """Probability that a feature without skill has such an AUC or a better one, up or down."""
+    n, n1 = len(truth), float(truth.sum())
+    return float(2 * ndtr(-abs(area - 0.5) * np.sqrt(12 * n1 * (n - n1) / (n + 1))))
+
+
 def _begun(cohort: Cohort) -> pd.Series | None:
     """Find the day treatment began of each patient."""
     table = cohort.table("clinical")
-    for name in ("treatment_start", "treatment_start_date"):
+    for name in _STARTS:
         if name in table:
             return days_of(table[name])
     return None
@@ -193,16 +208,22 @@ def _begun(cohort: Cohort) -> pd.Series | None:
 
 def _says_when(column: str, inputs: set[str]) -> bool:
     said = _WHEN.fullmatch(column)
-    return column in _TIMING or (said is not None and ((said[1] or "") in _DRAWN or said[1] in inputs))
+    what = "" if said is None else next((w for w in said.groups() if w), "")
+    return column in _TIMING or column in _STARTS or (said is not None and (what in _DRAWN or what in inputs))
 
 
-def _late(column: str, cells: pd.Series, begun: pd.Series | None) -> int:
-    """Count the patients who were measured after treatment began, by one column that says when."""
+def _late(column: str, cells: pd.Series, begun: pd.Series | None) -> tuple[int, int]:
+    """Count the patients measured after treatment began, by one column, and those of whom it cannot be read."""
     if column in _TIMING:
-        return int(cells.map(lambda c: bool(not pd.isna(c) and AFTER.search(str(c).lower()))).sum())
-    if column.endswith("day"):
-        return int((pd.to_numeric(cells, errors="coerce") > 0).sum())
-    return 0 if begun is None else int((days_of(cells) > begun.reindex(cells.index)).sum())
+        return int(cells.map(is_late).sum()), 0
+    if column.endswith("day") or column.startswith("day_of_"):
+        return int((pd.to_numeric(cells, errors="coerce") > 0).sum()), 0
+    if begun is None:
+        return 0, 0
+    days = days_of(cells)
+    given = cells.notna() & (cells.astype(str).str.strip() != "")
+    late = 0 if column in _STARTS else int((days > begun.reindex(cells.index)).sum())
+    return late, int((given & days.isna()).sum())
 
 
 def _late_rows(rows: pd.DataFrame, begun: pd.Series | None) -> np.ndarray:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from theracast.features.cohort import Cohort
 from theracast.models.leakage_evidence import Evidence, Leak
-from theracast.models.linkage import Records, linked
+from theracast.models.linkage import Records, linked, namesakes
 
 #: Two different tumours of 17 public cohorts correlate by .99 at most, in genes as in gene sets.
 ALIKE = 0.999
@@ -23,6 +23,9 @@ _FACTS = ("age", "sex", "tmb", "os_months", "pfs_months", "response", "stage", "
 def patient_in_two_folds(evidence: Evidence) -> Iterator[Leak]:
     """Look for patients of whom a model is trained who are also judged, under the same id or another.
 
+    It cannot see a patient of whom no more than two telling facts are known in both cohorts, unless the ids of many
+    agree and so do their facts; nor one patient twice within a cohort, unless the cohort trains for itself.
+
     Parameters
     ----------
     evidence : Evidence
@@ -31,7 +34,7 @@ def patient_in_two_folds(evidence: Evidence) -> Iterator[Leak]:
     Yields
     ------
     Leak
-        One per pair of cohorts.
+        One per pair of cohorts; of a cohort that trains for itself, a pair is two of its patients.
 
     Examples
     --------
@@ -43,9 +46,9 @@ def patient_in_two_folds(evidence: Evidence) -> Iterator[Leak]:
     """
     facts = {name: _facts(cohort) for name, cohort in evidence.cohorts.items()}
     for a, b in evidence.pairs:
-        n = linked(facts[a], facts[b], ids=True)
+        n = max(linked(facts[a], facts[b], ids=True), namesakes(facts[a], facts[b]))
         if n:
-            yield Leak(f"{n} of {len(facts[a])} patients agree in id or in what is written of them", f"{a} and {b}")
+            yield Leak(f"{n} of {len(facts[a])} patients agree in id or in what is written of them", _sides(a, b))
 
 
 def near_duplicate(evidence: Evidence) -> Iterator[Leak]:
@@ -53,6 +56,9 @@ def near_duplicate(evidence: Evidence) -> Iterator[Leak]:
 
     Profiles are alike that correlate above .999 over 50 values or more. Of fewer features, those of two patients are
     alike that are equal in more values than chance lets them; what stands in for a measurement is not compared.
+
+    It cannot see a second sample of a tumour that correlates less, as .998 or as another biopsy does, nor one on
+    another scale, as logarithms beside counts.
 
     Parameters
     ----------
@@ -84,14 +90,17 @@ def near_duplicate(evidence: Evidence) -> Iterator[Leak]:
             n = _alike(wide[a][table], wide[b][table])
             if n:
                 what = f"{n} of {len(wide[a][table])} profiles correlate above {ALIKE}"
-                yield Leak(what, f"{table} of {a} and {b}")
+                yield Leak(what, f"{table} of {_sides(a, b)}")
         n = linked(own[a], own[b])
         if n:
-            yield Leak(f"the features of {n} of {len(own[a])} patients are equal", f"features of {a} and {b}")
+            yield Leak(f"the features of {n} of {len(own[a])} patients are equal", f"features of {_sides(a, b)}")
 
 
 def fit_on_test_rows(evidence: Evidence) -> Iterator[Leak]:
     """Look whether a fitted model or a block of it remembers other patients than it should have been fitted on.
+
+    It sees how many patients a block counted, and rows that are the same to the last digit. It cannot see what a block
+    keeps from its count, nor tables that were standardised or corrected over all cohorts before they were given.
 
     Parameters
     ----------
@@ -122,6 +131,10 @@ def fit_on_test_rows(evidence: Evidence) -> Iterator[Leak]:
             yield Leak(what, f"the model that is judged on {fold.cohort}")
 
 
+def _sides(a: str, b: str) -> str:
+    return a if a == b else f"{a} and {b}"
+
+
 def _facts(cohort: Cohort) -> Records:
     table = cohort.table("clinical")
     facts = table[[f for f in _FACTS if f in table]]
@@ -130,7 +143,7 @@ def _facts(cohort: Cohort) -> Records:
 
 
 def _alike(a: pd.DataFrame, b: pd.DataFrame) -> int:
-    """Count the profiles of `a` that are those of one in `b`."""
+    """Count the profiles of `a` that are those of one in `b`; where the tables are one, of another patient."""
     common = a.columns.intersection(b.columns)
     if len(common) > _MOST:
         common = common[np.linspace(0, len(common) - 1, _MOST).astype(int)]
@@ -138,7 +151,10 @@ def _alike(a: pd.DataFrame, b: pd.DataFrame) -> int:
     known = ~(np.isnan(one).any(axis=0) | np.isnan(other).any(axis=0))
     if known.sum() < _FEWEST:
         return 0
-    return int(((_standard(one[:, known]) @ _standard(other[:, known]).T) > ALIKE).any(axis=1).sum())
+    alike = (_standard(one[:, known]) @ _standard(other[:, known]).T) > ALIKE
+    if a is b:
+        np.fill_diagonal(alike, False)
+    return int(alike.any(axis=1).sum())
 
 
 def _numbers(table: pd.DataFrame) -> np.ndarray:
