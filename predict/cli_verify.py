@@ -36,7 +36,8 @@ def verify(
     row and column), the account, the model, its feature schema, the
     code, the bundled tables, the libraries, or the patient's input, with
     the columns that changed. Of a long table only the rows are scored
-    that are checked.
+    that are checked. Declare the units of a cohort again; those of a
+    long table are kept. Scores of 'theracast rank' are not verified.
 
     \b
       theracast verify scores.parquet --input COHORT
@@ -48,7 +49,6 @@ def verify(
     from theracast.predict.verify import verify_scores
 
     predictor = load_model_named(model, tracking) if model else None
-    units = declared(unit)
     with counting_rows("verify") as tell:
         found = verify_scores(
             scores,
@@ -56,7 +56,7 @@ def verify(
             sample=sample,
             seed=seed,
             predictor=predictor,
-            units=units or None,
+            units=declared(unit) or None,
             tracking=tracking,
             progress=tell,
         )

@@ -287,7 +287,7 @@ def _again(
             again = of_cohort(predictor, cohort, ids_of(path, rows), site, in_place=in_place)
             table = again.table[again.table.index.isin(written.index)]
             again = replace(
-                again, table=table, digests=again.digests.reindex(table.index), columns=_tables_apart(was, cohort)
+                again, table=table, digests=again.digests.reindex(table.index), columns=_tables_apart(made, cohort)
             )
         else:
             source, kept = open_source(X), was.get("sha256")
@@ -309,11 +309,17 @@ def _again(
     return read, _input_part(kept, read, account.get("rows_in"), count)
 
 
-def _tables_apart(was: Mapping[str, Any], cohort: Cohort) -> dict[str, str]:
+def _tables_apart(made: Mapping[str, Any], cohort: Cohort) -> dict[str, str]:
+    """Name columns whose cells are others, and tables that are read in another unit."""
+    was = made.get("input") or {}
     if not was.get("tables"):
         return {}
     kept, now = (was.get("sums") or [{}])[0], table_sums(cohort)
-    return {c: "" for c in {**kept, **now} if kept.get(c) != now.get(c)}
+    units, said = made.get("units") or {}, {str(k): str(v) for k, v in cohort.units.items()}
+    pairs = {k: (units.get(k, "none"), said.get(k, "none")) for k in {**units, **said}}
+    return {c: "" for c in {**kept, **now} if kept.get(c) != now.get(c)} | {
+        f"the unit of {k}": f"{a} then, {b} now" for k, (a, b) in pairs.items() if a != b
+    }
 
 
 def _input_part(was: Any, again: Again, told: int | None, count: int) -> Part:

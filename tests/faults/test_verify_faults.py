@@ -330,6 +330,15 @@ def test_R11_an_input_that_is_refused_as_a_whole_is_told(copied, predictor, tmp_
     assert set(found.lines.outcome) == {"differs"}
 
 
+def test_R11_a_unit_that_was_declared_then_and_not_now_is_named(predictor, tmp_path):
+    wide = simulated(20).set_index("patient_id")
+    then = Cohort.from_wide(wide, units={"expression": "TPM"})
+    write_scores(predictor.score(then), tmp_path / "s.parquet", then)
+    assert verify_scores(tmp_path / "s.parquet", then, predictor=predictor).same
+    found = verify_scores(tmp_path / "s.parquet", Cohort.from_wide(wide), predictor=predictor)
+    assert said(found, "input") == ["differs", "other columns: the unit of expression (TPM then, none now)"]
+
+
 def test_R11_where_all_were_refused_there_is_nothing_to_differ(predictor, tmp_path):
     simulated(5).assign(**{"clinical:age": -1.0}).to_parquet(tmp_path / "wide.parquet")
     score_dataset(tmp_path / "wide.parquet", tmp_path / "s.parquet", predictor)
