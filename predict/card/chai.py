@@ -7,12 +7,21 @@ permits any use, and its notice is in NOTICE. What theracast does not know says 
 from __future__ import annotations
 
 import json
+from typing import Any
 from xml.etree import ElementTree
 
+from theracast.models.validate import MODEL
 from theracast.predict.card.checklists import Answered
 from theracast.predict.card.parts import Bullets, Card, Grid, Pairs, Words
 
 NAMESPACE = "https://mc.chai.org/v0.2/schema.xsd"
+#: Section, table, what names a row, estimates of it, and the name of a row without one.
+_ESTIMATES = (
+    ("performance", "mean", (), {"auc": "Mean AUC"}, "all cohorts"),
+    ("performance", "validation", ("cohort",), {"auc": "AUC"}, ""),
+    ("equity", "equity", ("attribute", "group"), {"auc": "AUC", "calibration": "Observed - expected"}, ""),
+    ("calibration", "validation", ("cohort",), {"calibration_slope": "Calibration slope"}, ""),
+)
 #: What an element says that only a person can fill in.
 BLANK = "Open: only a person can answer."
 
@@ -102,7 +111,7 @@ def _content(card: Card) -> dict[str, object]:
             ),
         },
         "Resources": {
-            "PeerReviewedPublications": _pairs(card, "identity").get("References", BLANK),
+            "PeerReviewedPublications": _publications(card),
             "PatientConsentOrDisclosure": _of(said, "person consent"),
         },
         "Bibliography": _bibtex(card),
@@ -111,7 +120,8 @@ def _content(card: Card) -> dict[str, object]:
 
 def _metric(card: Card, names: tuple[str, ...], goal: str, data: str) -> dict[str, object]:
     tables = [p for s in card.sections if s.name in names for p in s.parts if isinstance(p, Grid)]
-    results = [
+    results = [{"Label": label, "ValueJson": json.dumps(value)} for label, value in _estimates(card, names)]
+    results += [
         {
             "Label": p.title,
             "ValueJson": json.dumps([dict(zip(p.columns, row, strict=True)) for row in p.rows], ensure_ascii=False),
@@ -124,10 +134,36 @@ def _metric(card: Card, names: tuple[str, ...], goal: str, data: str) -> dict[st
         "MetricGoal": goal,
         "Results": {"MetricResult": results or none},
         "Interpretation": leads or BLANK,
-        "TestType": "external validation, cohort by cohort" if results else BLANK,
+        "TestType": _test(card) if results else BLANK,
         "TestingDataDescription": data,
         "ValidationProcessAndJustification": _pairs(card, "method").get("Judged by", BLANK),
     }
+
+
+def _estimates(card: Card, names: tuple[str, ...]) -> list[tuple[str, dict[str, Any]]]:
+    """Give the estimates of some sections as the public examples of the schema write an estimate."""
+    found = []
+    for section, table, where, fields, label in _ESTIMATES:
+        rows = [r for r in card.numbers.get(table, ()) if section in names and r.get("model", MODEL) == MODEL]
+        for row in rows:
+            name = " ".join(filter(None, (str(row.get(w) or "") for w in where)))
+            for field, what in fields.items():
+                told = [row.get(f"{field}{end}") for end in ("", "_lower", "_upper")]
+                if all(isinstance(t, float) for t in told):
+                    value = dict(zip(("estimate", "lower", "upper"), told, strict=True))
+                    found.append((f"{what}, {name or label}", {"kind": "estimate_ci", **value, "level": 95}))
+    return found
+
+
+def _test(card: Card) -> str:
+    if "validation" not in card.numbers:
+        return "cross-fitting within a study; no study was held back"
+    return "retrospective; internal-external validation, cohort by cohort"
+
+
+def _publications(card: Card) -> str:
+    known = _pairs(card, "identity").get("References")
+    return f"{BLANK} None of this model is known to theracast." + (f" It rests on: {known}." if known else "")
 
 
 def _bibtex(card: Card) -> str:

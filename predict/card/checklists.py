@@ -188,7 +188,7 @@ def _answered(item: Mapping[str, str], words: Mapping[str, str], checklist: str)
         return replace(base, answer=answer, reply=reply, status=NOT_APPLICABLE)
     if not reply:
         return replace(
-            base, answer=answer, status=PARTLY, rest="The judgement; what the run knows of it stands with the item."
+            base, answer=answer, status=PARTLY, rest=f"The judgement: {item['asks']}; the item has what the run knows."
         )
     return replace(base, answer=answer, reply=reply, status=ANSWERED)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from theracast.models.fusion import SET_LEVEL
 from theracast.predict.card.facts import CardFacts
+from theracast.predict.card.groups import by_tumour
 from theracast.predict.card.said import estimate, ours, overlapping
 
 
@@ -31,12 +32,15 @@ def key_figures(facts: CardFacts) -> tuple[tuple[str, str], ...]:
     if validation is None or mean is None:
         return ()
     found = [("mean AUC, cohorts not seen", estimate(mean, "auc")), ("cohorts", f"{mean['cohorts']:.0f}")]
+    own, foreign = by_tumour(facts)
+    if len(foreign):
+        found += [(f"AUC, {r['group']} alone", estimate(r, "auc")) for r in own.to_dict("records")]
     if len(validation.coverage):
         cover = validation.coverage
         found.append(
             (f"{SET_LEVEL:.0%} sets hold, by cohort", f"{cover.coverage.min():.0%}–{cover.coverage.max():.0%}")
         )
-        found.append(("abstains, by cohort", f"{cover.abstained.min():.0%}–{cover.abstained.max():.0%}"))
+        found.append(("sets hold both answers, by cohort", f"{cover.abstained.min():.0%}–{cover.abstained.max():.0%}"))
     return tuple(found)
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 
 from theracast.predict.card.facts import CardFacts
 from theracast.predict.card.parts import Grid, Part, Section, Words
+from theracast.predict.card.said import listing
 
 
 def waivers(table: pd.DataFrame) -> list[dict[str, Any]]:
@@ -34,6 +35,58 @@ def waivers(table: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(k): v for k, v in row.items()} for row in table[waived].to_dict("records")]
 
 
+def left_out(table: pd.DataFrame) -> list[str]:
+    """Say which patients were left out before anything was fitted, and why.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Findings, as kept with a model.
+
+    Returns
+    -------
+    list of str
+        One per cohort; empty where nobody was.
+
+    Examples
+    --------
+    >>> what, why = "3 of 9 patients were sampled after treatment began", "they are left out (late: leave_out)"
+    >>> left_out(pd.DataFrame([{"what": what, "where": "a", "waived": False, "reason": why}]))
+    ['a: 3 of 9 patients were sampled after treatment began']
+    """
+    return [
+        f"{r.get('where')}: {r.get('what')}"
+        for r in table.to_dict("records")
+        if not r.get("waived") and "left out" in str(r.get("reason") or "")
+    ]
+
+
+def passed(table: pd.DataFrame) -> str:
+    """Say whether every sentinel passed.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Findings, as kept with a model.
+
+    Returns
+    -------
+    str
+        A sentence.
+
+    Examples
+    --------
+    >>> passed(pd.DataFrame())
+    'Every sentinel passed; none was waived.'
+    """
+    waived = [str(r["sentinel"]) for r in waivers(table)]
+    if waived:
+        return f"Found, and waived with a reason: {listing(list(dict.fromkeys(waived)))}."
+    if left_out(table):
+        return "Every sentinel passed once the patients named had been left out; none was waived."
+    return "Every sentinel passed; none was waived."
+
+
 def leakage_section(facts: CardFacts) -> Section:
     """Say what the leakage sentinels found, and what was waived.
 
@@ -58,8 +111,7 @@ def leakage_section(facts: CardFacts) -> Section:
     if table is None:
         missing = "The run did not keep it: whether leakage sentinels ran, and what they found."
         return Section("leakage", title, (Words(missing, "open"),))
-    found = waivers(table)
-    parts: list[Part] = [] if found else [Words("Every sentinel passed; none was waived.")]
+    parts: list[Part] = [Words(passed(table))]
     rows = tuple(
         (*(str(r.get(k) or "") for k in ("sentinel", "what", "where")), str(r.get("reason") or "no reason given"))
         for r in table.to_dict("records")

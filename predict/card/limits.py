@@ -6,9 +6,10 @@ import pandas as pd
 
 from theracast.models.validate import MODEL, Validation
 from theracast.predict.card.facts import CardFacts
-from theracast.predict.card.groups import differing
-from theracast.predict.card.leaks import waivers
-from theracast.predict.card.said import estimate, listing, ours, overlapping, short
+from theracast.predict.card.groups import by_tumour, differing
+from theracast.predict.card.leaks import left_out, waivers
+from theracast.predict.card.said import attribute_title, estimate, listing, ours, overlapping, short
+from theracast.predict.card.small_cells import count, suppressed
 
 
 def limits_of(facts: CardFacts) -> tuple[str, ...]:
@@ -58,10 +59,13 @@ def _of_validation(validation: Validation | None) -> list[str]:
     if "Not shown" in rivals:
         said.append(rivals[rivals.index("Not shown") :])
     if "calibration_slope" in table:
-        off = table[(table.calibration_slope_lower > 1) | (table.calibration_slope_upper < 1)]
-        told = [f"{r['cohort']} {estimate(r, 'calibration_slope')}" for r in off.to_dict("records")]
-        if told:
-            said.append(f"Probabilities are too far apart or not far enough (slope) in {listing(told)}.")
+        for off, what in (
+            (table[table.calibration_slope_upper < 1], "too far apart (slope below 1)"),
+            (table[table.calibration_slope_lower > 1], "not far enough apart (slope above 1)"),
+        ):
+            told = [f"{r['cohort']}, {estimate(r, 'calibration_slope')}" for r in off.to_dict("records")]
+            if told:
+                said.append(f"Probabilities are {what} in {'; '.join(told)}.")
         worse = _worse_than_rate(validation)
         if worse:
             said.append(f"Worse than the response rate in training alone (Brier score): {listing(worse)}.")
@@ -71,9 +75,8 @@ def _of_validation(validation: Validation | None) -> list[str]:
             told = [f"{r.cohort} ({r.coverage:.0%})" for r in below.itertuples()]
             said.append(f"Label sets held the answer too seldom in {listing(told)}.")
         said.append(
-            f"It gives no decision for {validation.coverage.abstained.min():.0%} to "
-            f"{validation.coverage.abstained.max():.0%} "
-            "of the patients of a cohort."
+            f"Its sets hold both answers, and so give no decision, for {validation.coverage.abstained.min():.0%} to "
+            f"{validation.coverage.abstained.max():.0%} of the patients of a cohort; it abstains for other reasons too."
         )
     if mean["cohorts"] < 10:
         said.append(
@@ -101,22 +104,36 @@ def _of_people(facts: CardFacts) -> list[str]:
         return ["No audit by group of people lies with the model."]
     if table.empty:
         return []
+    table = suppressed(table)
     notes = table["note"].fillna("").astype(str)
-    few = [f"{r.attribute}: {r.group}" for r in table[notes.str.contains("too few")].itertuples()]
+    few = [f"{attribute_title(r.attribute)}: {r.group}" for r in table[notes.str.contains("too few")].itertuples()]
     unknown = [str(a) for a, part in table.groupby("attribute", sort=False) if set(part["group"]) == {"not known"}]
-    said = differing(table)
+    said = _foreign(facts) + differing(table)
     if few:
         said.append(f"Groups of too few patients to tell: {listing(few, 12)}.")
     if unknown:
-        said.append(f"Not known of any patient: {listing([u.replace('_', ' ') for u in unknown])}.")
+        said.append(f"Not known of any patient: {listing([attribute_title(u) for u in unknown])}.")
     return said
+
+
+def _foreign(facts: CardFacts) -> list[str]:
+    """Tell of patients it was judged on whose tumour it is not made for."""
+    _, foreign = by_tumour(facts)
+    if foreign.empty:
+        return []
+    told = [f"{r.group} ({count(r.n)})" for r in foreign.itertuples()]
+    return [
+        f"It was also judged on patients with a tumour that it is not for, and for whom it abstains in use: "
+        f"{listing(told)}. They are in every mean over all cohorts; by tumour, its own stand by themselves."
+    ]
 
 
 def _of_leaks(facts: CardFacts) -> list[str]:
     table = facts.kept("sentinels")
     if table is None:
         return ["Leakage sentinels did not run, or what they found was not kept."]
-    return [
+    gone = [f"Left out before anything was fitted: {'; '.join(who)}."] if (who := left_out(table)) else []
+    return gone + [
         f"Leakage sentinel '{r.get('sentinel')}' was waived: {r.get('reason') or 'no reason given'}."
         for r in waivers(table)
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
-from theracast.predict.card.parts import OPEN, PARTLY, Card, Picture
+from theracast.predict.card.parts import Card, Picture
 from theracast.predict.card.writers import TITLES, WORDING, account, open_items, open_line
 from theracast.predict.report.frame import inline, render
 
@@ -39,7 +39,6 @@ def card_page(card: Card) -> str:
         account=account(card),
         left=[(c, a) for c, a in open_items(card)],
         said=open_line(card),
-        unanswered=(OPEN, PARTLY),
         sections={s.name: s.title for s in card.sections},
     )
 

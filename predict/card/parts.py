@@ -21,7 +21,7 @@ class Words:
     ----------
     text : str
         Plain text.
-    tone : {"plain", "warning", "open"}
+    tone : {"plain", "open"}
         ``open``: the run did not keep it.
 
     Examples
@@ -174,7 +174,7 @@ class Card:
     sections : tuple of Section
         In order.
     checklists : dict of str to tuple of Answered
-        ``tripod``, ``probast`` and ``card``.
+        ``tripod``, ``probast`` and ``person``.
     numbers : dict
         The tables as numbers, JSON-ready.
     answered_by : str

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import pandas as pd
 
 from theracast.models.baselines import BASELINES
+from theracast.models.estimates import wilson
 from theracast.models.fusion import SET_LEVEL
 from theracast.models.published import PUBLISHED
 from theracast.models.validate import MODEL, Validation
+from theracast.predict.card.cohorts import shown_name
 from theracast.predict.card.facts import CardFacts
 from theracast.predict.card.groups import equity_section
 from theracast.predict.card.parts import Grid, Part, Picture, Section, Words
 from theracast.predict.card.plots import slopes
 from theracast.predict.card.said import CHANCE, NOTHING, estimate, listing, model_title, share, short
-from theracast.predict.card.small_cells import count
+from theracast.predict.card.small_cells import count, suppressed
 from theracast.predict.report.decision_plot import decision_curves
 from theracast.predict.report.plots import forest
 
@@ -51,7 +54,7 @@ def result_sections(facts: CardFacts) -> tuple[Section, ...]:
     validation = facts.validation
     return (
         _performance(validation),
-        _calibration(validation),
+        _calibration(facts),
         _coverage(validation),
         _utility(facts),
         equity_section(facts),
@@ -112,39 +115,54 @@ def _means(name: str, mean: pd.DataFrame, folded: bool) -> Grid:
     return Grid(title, columns, tuple(rows), ("Kind",), folded)
 
 
-def _calibration(validation: Validation | None) -> Section:
+def _calibration(facts: CardFacts) -> Section:
     title = "Whether its probabilities are right"
+    validation = facts.validation
     table = validation.table if validation is not None else pd.DataFrame()
     if "calibration_slope" not in table:
         return Section("calibration", title, (Words(f"{_NO}no calibration lies with the model.", "open"),))
     chance = table[table.model == CHANCE].set_index("cohort").brier if "brier" in table else pd.Series(dtype=float)
     mine = table[table.model == MODEL]
+    apart = _observed(facts)
     rows = tuple(
         (
             str(r["cohort"]),
+            estimate(apart.get(str(r["cohort"]), {}), "calibration"),
             estimate(r, "calibration_slope"),
             short(r.get("brier"), 3),
             short(chance.get(r["cohort"]), 3),
         )
         for r in mine.to_dict("records")
     )
-    columns = ("Cohort", "Slope", "Brier", "Brier of the response rate")
+    columns = ("Cohort", "Observed − expected", "Slope", "Brier", "Brier of the response rate")
     return Section(
         "calibration",
         title,
         (
             Picture(lambda: slopes(mine), "Calibration slope with interval by cohort; the table below has the figures"),
             Grid(
-                "Calibration slope with 95% interval; Brier score of the model and of the response rate in training",
+                "Observed less expected response rate and calibration slope with 95% intervals; Brier score of the "
+                "model and of the response rate in training",
                 columns,
                 rows,
             ),
         ),
-        "A slope of 1 is right; below 1 the probabilities are too far apart, above 1 not far enough. A Brier score "
+        "Observed − expected is the response rate less the mean probability: 0 is right, above 0 too few responses "
+        "were predicted; a dash where there are too few patients. A slope of 1 is right; below 1 the probabilities are "
+        "too far apart, above 1 not far enough. A Brier score "
         "is better "
         "the lower it is. The level of the probabilities rests on the response rate in training, unless a site "
         "tells its own.",
     )
+
+
+def _observed(facts: CardFacts) -> dict[str, dict[str, Any]]:
+    """Find observed less expected response rates, which the audit has for each study."""
+    audit = facts.kept("equity")
+    if audit is None or audit.empty:
+        return {}
+    rows = suppressed(audit[audit["attribute"] == "study"]).to_dict("records")
+    return {shown_name(str(r["group"])): {str(k): v for k, v in r.items()} for r in rows}
 
 
 def _coverage(validation: Validation | None) -> Section:
@@ -152,9 +170,15 @@ def _coverage(validation: Validation | None) -> Section:
     if validation is None or validation.coverage.empty:
         return Section("coverage", title, (Words(f"{_NO}no coverage lies with the model.", "open"),))
     held = validation.coverage.to_dict("records")
-    shares = ("coverage", "coverage_response", "coverage_no_response", "abstained", "right_when_single")
+    shares = ("coverage_response", "coverage_no_response", "abstained", "right_when_single")
     rows = tuple(
-        (str(r["cohort"]), f"{r['n']:.0f}", *(share(r.get(k)) for k in shares), "" if r["holds"] else "too seldom")
+        (
+            str(r["cohort"]),
+            f"{r['n']:.0f}",
+            _counted(r["coverage"], r["n"]),
+            *(share(r.get(k)) for k in shares),
+            "" if r["holds"] else "too seldom",
+        )
         for r in held
     )
     columns = ("Cohort", "n", "Held", "Among R", "Among NR", "Both possible", "Right when one", "Note")
@@ -168,11 +192,21 @@ def _coverage(validation: Validation | None) -> Section:
         title,
         (
             Words(said),
-            Grid("Share of patients whose set holds their label, and whose set holds both", columns, rows, ("Note",)),
+            Grid(
+                "Share of patients whose set holds their label, with 95% interval, and whose set holds both",
+                columns,
+                rows,
+                ("Note",),
+            ),
         ),
         "The set of a patient holds every label that cannot be excluded. Where it holds both, the model gives no "
         "decision.",
     )
+
+
+def _counted(value: float, n: float) -> str:
+    lower, upper = wilson(value * n, n)
+    return estimate({"held": value, "held_lower": float(lower), "held_upper": float(upper)}, "held", percent=True)
 
 
 def _utility(facts: CardFacts) -> Section:

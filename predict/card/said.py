@@ -132,6 +132,27 @@ def listing(names: Sequence[str], most: int = 0) -> str:
     return told[0] if len(told) == 1 else f"{', '.join(told[:-1])} and {told[-1]}"
 
 
+def attribute_title(name: str) -> str:
+    """Give an attribute of people as it is written in a sentence.
+
+    Parameters
+    ----------
+    name : str
+        As in the tables.
+
+    Returns
+    -------
+    str
+        Words.
+
+    Examples
+    --------
+    >>> attribute_title("prior_ici"), attribute_title("age")
+    ('prior ICI', 'age')
+    """
+    return name.replace("_", " ").replace(" ici", " ICI")
+
+
 def model_title(name: str) -> str:
     """Give a model of a validation as people call it.
 

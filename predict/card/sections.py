@@ -8,6 +8,7 @@ from theracast.models.fusion import SET_LEVEL
 from theracast.models.prognosis import TOO_FEW, prognostic_features
 from theracast.models.selection_spec import SelectionSpec
 from theracast.predict.card.facts import CardFacts
+from theracast.predict.card.leaks import left_out
 from theracast.predict.card.parts import Bullets, Grid, Pairs, Part, Section, Words
 from theracast.predict.card.said import estimate, listing
 from theracast.predict.report.printed import readable
@@ -92,6 +93,10 @@ def data_section(facts: CardFacts) -> Section:
             ("Paper", "Reference", "Licence", "Digest"),
         ),
     ]
+    found = facts.kept("sentinels")
+    gone = left_out(found) if found is not None else []
+    if gone:
+        parts.append(Bullets(tuple(f"Left out before anything was fitted, {who}." for who in gone)))
     warned = [(c.name, t) for c in cohorts for t in c.traps]
     if warned:
         parts.append(

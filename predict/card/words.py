@@ -13,8 +13,17 @@ from theracast.models.validate import MODEL
 from theracast.predict.card.checklists import filled, read_knowledge
 from theracast.predict.card.cohorts import CohortFacts
 from theracast.predict.card.facts import CardFacts
-from theracast.predict.card.leaks import waivers
-from theracast.predict.card.said import best_rival, estimate, heterogeneous, listing, ours, overlapping
+from theracast.predict.card.leaks import left_out, passed, waivers
+from theracast.predict.card.said import (
+    attribute_title,
+    best_rival,
+    estimate,
+    heterogeneous,
+    listing,
+    ours,
+    overlapping,
+)
+from theracast.predict.tables import EQUITY_SHOWN
 
 #: Patients of either kind that a cohort should have to judge a model by (Collins 2016, 10.1002/sim.6787).
 HUNDRED = 100
@@ -120,7 +129,22 @@ def _data(facts: CardFacts) -> dict[str, str]:
         unknown = sum(c.unknown or 0 for c in cohorts)
         lost = f" {unknown} without a response were not used." if all(c.unknown is not None for c in cohorts) else ""
         words["flow"] = f"{judged} patients with a response: {sum(c.responders or 0 for c in cohorts)} responded.{lost}"
-    return words
+        gone = left_out(found) if (found := facts.kept("sentinels")) is not None else []
+        words["flow"] += f" Left out: {'; '.join(gone)}." if gone else ""
+    return words | _prepared(cohorts)
+
+
+def _prepared(cohorts: tuple[CohortFacts, ...]) -> dict[str, str]:
+    """Say whether predictors were prepared alike, as far as the data cards tell."""
+    warned = [c.name for c in cohorts if c.traps]
+    one = "One code computes every feature, of each patient alone"
+    if warned:
+        text = f"{one}, but the data cards of {listing(warned)} warn of differences that lie before it."
+        return {"prepared": text, "reply_prepared": "probably no"}
+    return {
+        "prepared": f"{one}; what was done before the tables is not known to it.",
+        "reply_prepared": "no information",
+    }
 
 
 def _events(facts: CardFacts, r: int, nr: int) -> dict[str, str]:
@@ -155,28 +179,31 @@ def _performance(facts: CardFacts) -> dict[str, str]:
     words["beside"] = f"The strongest of what stands beside it: {rival}." if rival else ""
     worth = facts.kept("net_benefit")
     told = ["AUC with interval", "paired gain over baselines and published scores", "Brier score", "calibration slope"]
+    audit = facts.kept("equity")
+    large_scale = audit is not None and len(audit) and (audit["attribute"] == "study").any()
+    told += ["observed minus expected response rate"] if large_scale else []
     told += ["coverage of the sets"] if len(validation.coverage) else []
     told += ["net benefit"] if worth is not None and len(worth) else []
     words["measures"] = f"By cohort: {listing(told)}; random-effects means."
-    words["reply_measures"] = "yes" if "net benefit" in told else "probably yes"
+    words["reply_measures"] = "yes" if "net benefit" in told and large_scale else "probably yes"
     return words
 
 
 def _trust(facts: CardFacts) -> dict[str, str]:
     words, equity, found = {}, facts.kept("equity"), facts.kept("sentinels")
     if equity is not None:
-        told = listing([str(a) for a in dict.fromkeys(equity["attribute"])]) if len(equity) else "no group"
+        shown = [a for a in dict.fromkeys(equity["attribute"]) if a in EQUITY_SHOWN] if len(equity) else []
+        told = listing([attribute_title(str(a)) for a in shown]) if shown else "no group"
         words["fairness"] = f"The model has no constraint of fairness; what it does is measured by {told}."
-        words["subgroups"] = f"Subgroups by {told} in a table of their own."
+        words["subgroups"] = f"Subgroups by {told} in tables of their own." if shown else "No group was known."
     if found is not None:
         waived = [str(r["sentinel"]) for r in waivers(found)]
-        words["leakage"] = (
-            f"Found, and waived with a reason: {listing(waived)}."
-            if waived
-            else "Every sentinel passed, none was waived."
-        )
+        words["leakage"] = passed(found)
         words["reply_leakage"] = "probably no" if waived else "yes"
-        words["timing"] = f"Features are taken before treatment. {words['leakage']}"
+        words["timing"] = (
+            f"{words['leakage']} One sentinel looks for what was measured after treatment began, where the tables date "
+            "it or name the sampling; elsewhere the run does not know."
+        )
         words["reply_timing"] = "probably no" if "late_feature" in waived else "probably yes"
     return words
 

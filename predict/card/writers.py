@@ -87,6 +87,8 @@ def to_markdown(card: Card) -> str:
     lines += [f"{_plain(card.name)}, version {_plain(card.version or 'not registered')}, {card.made}", ""]
     lines += [_plain(f"{card.headline}. {card.beneath}"), ""] if card.headline else []
     lines += [*(f"- {_plain(name)}: **{_plain(figure)}**" for name, figure in card.key), ""] if card.key else []
+    left = len(open_items(card))
+    lines += [f"**{left} items are left to a person; the last section lists them.**", ""] if left else []
     for section in card.sections:
         lines += [f"## {_plain(section.title)}", ""]
         lines += [_plain(section.lead), ""] if section.lead else []
@@ -102,7 +104,7 @@ def to_markdown(card: Card) -> str:
         ]
         lines += [*_items(items, reply=name == "probast"), ""]
     lines += ["## Left to a person", "", _plain(open_line(card)), ""]
-    lines += [f"- {TITLES[c][0]} {_plain(a.number)}: {_plain(a.rest)}" for c, a in open_items(card)]
+    lines += [f"- {TITLES[c][0]} {_plain(a.number)}, {_plain(a.topic)}: {_plain(a.rest)}" for c, a in open_items(card)]
     return "\n".join(lines).rstrip() + "\n"
 
 

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 import pytest
-from cards import EQUITY, FULL, MADE, SHIPPED, SPEC, card_of
+from cards import EQUITY, FULL, MADE, SHIPPED, SPEC, card_of, item, renamed, section
 from reports import GAIN, HOSTILE, loads, row, words
 from service import choice_predictor
 
@@ -23,21 +23,6 @@ from theracast.predict.card.parts import NOT_APPLICABLE, OPEN, PARTLY, PERSON, G
 from theracast.predict.card.small_cells import suppressed
 from theracast.predict.card.words import words_of
 from theracast.predict.card.writers import account, open_items, to_json, to_markdown, written
-
-
-def renamed():
-    """The model's rows, under the names of cohorts that ship."""
-    mine = [r for r in FULL["validation"] if r["model"] == "theracast"]
-    return [r | {"cohort": c} for r, c in zip(mine, ["liu2019_mel", "riaz2017_mel", "mgh2022_mel"], strict=True)]
-
-
-def section(card, name):
-    return next(s for s in card.sections if s.name == name)
-
-
-def item(card, checklist, number):
-    return next(a for a in card.checklists[checklist] if a.number == number)
-
 
 # ---------------------------------------------------------------- checklists
 
@@ -137,7 +122,8 @@ def test_a_waiver_stands_in_the_card_and_changes_the_answers():
     assert item(card_of(), "probast", "evaluation 4.5").reply == "yes"
     assert item(waived, "probast", "evaluation 4.5").reply == "probably no"
     assert item(waived, "probast", "development 2.4").reply == "probably no"
-    assert section(waived, "leakage").parts[0].rows == (("late_feature", "measured later", "x", "agreed"),)
+    assert section(waived, "leakage").parts[0].text == "Found, and waived with a reason: late_feature."
+    assert section(waived, "leakage").parts[1].rows == (("late_feature", "measured later", "x", "agreed"),)
     assert "'late_feature' was waived: agreed" in " ".join(section(waived, "limits").parts[0].lines)
     unneeded = card_of(FULL | {"sentinels": [finding | {"waived": False}]})
     assert item(unneeded, "probast", "evaluation 4.5").reply == "yes"
@@ -285,6 +271,21 @@ def test_chai_has_the_elements_of_the_schema_in_its_order():
         for result in metric[1]:
             json.loads(result[1].text)
     assert all((e.text or "").strip() for e in root.iter() if not len(e))
+
+
+def test_chai_gives_estimates_as_numbers_and_does_not_call_a_choice_external():
+    root = ElementTree.fromstring(to_chai(card_of()))
+    held = {e[0].text: e[1].text for e in root.iter(f"{{{NAMESPACE}}}MetricResult")}
+    told = json.loads(held["Mean AUC, all cohorts"])
+    assert told == {"kind": "estimate_ci", "estimate": 0.67, "lower": 0.6, "upper": 0.74, "level": 95}
+    assert json.loads(held["AUC, sex female"])["upper"] == 0.7
+    assert "AUC, sex other groups" not in held
+    tests = [e.text for e in root.iter(f"{{{NAMESPACE}}}TestType")]
+    assert set(tests) == {"retrospective; internal-external validation, cohort by cohort"}
+    chosen = {"evidence": [{"therapy": "a", "study": "s", "n": 40, "responders": 20, "state": "ranked"}]}
+    root = ElementTree.fromstring(to_chai(make_card(CardFacts("m", "ab", choice_predictor().model.selection, chosen))))
+    assert "no study was held back" in next(root.iter(f"{{{NAMESPACE}}}TestType")).text
+    assert next(root.iter(f"{{{NAMESPACE}}}PeerReviewedPublications")).text.startswith("Open")
 
 
 def test_hostile_text_is_text():
