@@ -147,9 +147,11 @@ def expected_gap(p: ArrayLike, slope: float, intercept: float) -> float:
 
 def _summed(gained: Callable[[slice], np.ndarray], ends: np.ndarray, bets: int) -> np.ndarray:
     """Sum gains up to each end, a part of the rows at a time: a million outcomes of a hundred bets are much memory."""
-    total, begun, out = np.zeros(bets), 0, np.zeros((len(ends), bets))
-    for k, end in enumerate(ends):
-        for first in range(begun, int(end), _ROWS):
-            total = total + gained(slice(first, min(first + _ROWS, int(end)))).sum(axis=0)
-        out[k], begun = total, int(end)
+    total, out = np.zeros(bets), np.zeros((len(ends), bets))
+    last = int(ends[-1]) if len(ends) else 0
+    for first in range(0, last, _ROWS):
+        running = total + np.cumsum(gained(slice(first, min(first + _ROWS, last))), axis=0)
+        inside = (ends > first) & (ends <= first + _ROWS)
+        out[inside] = running[ends[inside] - first - 1]
+        total = running[-1]
     return out

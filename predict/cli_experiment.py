@@ -84,6 +84,8 @@ def _run(
     place = evidence_folder(folder or ctx.obj)
     if not names and not compare:
         raise UsageError("no claim is named", fix="theracast experiment list shows them; --compare takes all.")
+    if not compare and minutes < float("inf"):
+        raise UsageError("--minutes leaves out claims that are compared", where="--minutes", fix="Add --compare.")
     claims = [claim_named(place, n) for n in names] if names else list(read_claims(place).values())
     if compare:
         _compare(claims, minutes)
@@ -133,24 +135,23 @@ def _list(folder: Path | None) -> None:
 
 def _compare(claims: list[Claim], minutes: float) -> None:
     """Run what can be run; what cannot is said, and is no difference."""
+    from theracast.predict.evidence.claims import TRAIN
     from theracast.predict.evidence.running import compare_claim
 
     wrong, ran = 0, 0
+    before: dict[tuple[str, tuple[str, ...]], str] = {}
     for claim in claims:
-        if not claim.declared or not claim.written() or claim.minutes > minutes:
-            why = (
-                "is not declared" if not claim.declared else "nothing is kept" if not claim.written() else "runs longer"
-            )
-            out.print(f"  left out  {claim.name}: {why}", highlight=False)
+        same = before.get((claim.by, claim.outputs)) if claim.by != TRAIN else None
+        why = f"the run of {same} is its run" if same else _not_compared(claim, minutes)
+        if why:
+            out.print(f"  left out  {claim.name}: {escape(why)}", highlight=False, soft_wrap=True)
             continue
+        before[claim.by, claim.outputs] = claim.name
         try:
             with steps() as step:
                 step(f"{claim.name}: {claim.command}")
                 apart = compare_claim(claim, _lines(claim.name, step))
         except TheracastError as error:
-            if error.code == "THX-D33":
-                out.print(f"  left out  {claim.name}: {escape(str(error.got))}", highlight=False, soft_wrap=True)
-                continue
             err.print(f"  failed    {claim.name}: {escape(str(error))}", highlight=False, soft_wrap=True)
             wrong += 1
             continue
@@ -165,6 +166,18 @@ def _compare(claims: list[Claim], minutes: float) -> None:
             got=f"{wrong} differences in {ran} claims",
             fix="What is another is named above, and what came out lies in .runs/differs of the evidence folder.",
         )
+
+
+def _not_compared(claim: Claim, minutes: float) -> str:
+    """Say why a claim cannot be held against a new run; empty when it can."""
+    if not claim.declared:
+        return "is not declared"
+    if not claim.written():
+        return "nothing is kept"
+    if claim.minutes > minutes:
+        return "runs longer"
+    away = claim.missing_data()
+    return f"{len(away)} of {len(claim.data)} data sets are not here: {', '.join(away[:5])}" if away else ""
 
 
 def _lines(name: str, tell: Callable[[str], None]) -> Callable[[str], None]:

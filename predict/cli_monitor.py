@@ -14,6 +14,8 @@ from theracast.predict.cli_score import Tracking
 from theracast.predict.console import Units, cohort_named, out, show, steps
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
 
     from theracast.models.validate import Validation
@@ -55,9 +57,11 @@ def monitor(
 ) -> None:
     """Hold scores against the outcomes that came later: calibration, coverage, abstention, drift.
 
-    Run it as often as you like: the chance of any alarm, ever, is at most
-    5% while the model keeps its promises. An alarm wants enough outcomes
-    and a difference that matters.
+    Run it as often as you like, each time with all scores and outcomes
+    since the model was put to use: the chance of any alarm, ever, is at
+    most 5% while the model keeps its promises. An alarm wants enough
+    outcomes and a difference that matters. Months judged one by one are
+    each a new chance of a false alarm.
 
     Exit codes for a scheduler: 0 quiet, or too few outcomes to tell (a
     line says how many more); 10 alarm; 2 to 5 as everywhere.
@@ -129,7 +133,7 @@ def _monitored(
     from theracast.features.readers import read_table
     from theracast.predict.kept import unpack_validation
     from theracast.predict.monitor import monitor as hold
-    from theracast.predict.monitor_tables import read_scores
+    from theracast.predict.monitor_tables import one_model, read_scores
 
     for path in (scores, outcomes, *(Path(r) for r in reference if _is_scores(r))):
         if not path.exists():
@@ -147,7 +151,7 @@ def _monitored(
         predictor = _same_model(each, account, tracking)
         validation, title = unpack_validation(predictor.about), predictor.model.spec.title
         if cohort is not None:
-            features = _features(predictor, cohort, unit)
+            features = _features(predictor, cohort, unit, one_model(table)["patient_id"], validation)
     prior = account.get("prior")
     told = float(prior) if isinstance(prior, int | float) else float("nan")
     found = hold(
@@ -173,11 +177,25 @@ def _same_model(uri: str, account: dict[str, Any], tracking: str | None) -> Pred
     return predictor
 
 
-def _features(predictor: Predictor, cohort: str, unit: list[str] | None) -> pd.DataFrame:
+def _features(
+    predictor: Predictor, cohort: str, unit: list[str] | None, scored: pd.Series, validation: Validation | None
+) -> pd.DataFrame:
     from theracast.models.drift import drift_table
 
-    matrix = predictor.model.matrix(cohort_named(cohort, unit))
-    return drift_table(predictor.model.reference_, matrix.values)
+    model, values = predictor.model, predictor.model.matrix(cohort_named(cohort, unit)).values
+    if len(scored) and not values.index.astype(str).isin(scored.astype(str)).any():
+        raise DataError("none of these patients was scored", code="THX-D17", where="--cohort", got=f"{len(values)}")
+    return drift_table(model.reference_, values, _trained_on(model.studies_, validation))
+
+
+def _trained_on(studies: Sequence[str], validation: Validation | None) -> float:
+    """Count the patients of the reference, as validation knew them; infinitely many where that was not kept."""
+    from theracast.models.validate import MODEL
+
+    if validation is None:
+        return float("inf")
+    rows = validation.table[(validation.table["model"] == MODEL) & validation.table["cohort"].isin(studies)]
+    return float(rows["n"].sum()) or float("inf")
 
 
 def _tell(found: Monitoring, output: Path | None) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from theracast.errors import ModelError
+from theracast.errors import DataError, ModelError
 from theracast.models.base import OUTSIDE
 from theracast.models.drift import drift_table
 from theracast.models.estimates import wilson
@@ -153,8 +153,8 @@ def monitor(
     Raises
     ------
     DataError
-        THX-D17 when a patient has two different scores or outcomes, THX-D20 for unknown sets, THX-D33 when a column
-        is missing; what `theracast.features.cohort.Cohort.response` refuses.
+        THX-D17 when a patient has two different scores or outcomes, or no outcome is of one who was scored, THX-D20
+        for unknown sets, THX-D33 when a column is missing; what `theracast.features.cohort.Cohort.response` refuses.
     ModelError
         THX-S01 when a row was lost.
 
@@ -172,6 +172,14 @@ def monitor(
     outside = reasons.fillna("").astype(str).str.startswith(OUTSIDE)
     judged = joined[y.notna() & joined["probability"].notna() & ~outside]
     account = account_of(scores, outcomes, joined, labels, judged)
+    if account["scored"] and account["unknown"] and not account["judged"] + account["not_judged"]:
+        raise DataError(
+            "no outcome is of a patient who was scored",
+            code="THX-D17",
+            where="outcomes:patient_id",
+            got=f"{account['unknown']} patients, all unknown to the scores",
+            fix="Write ids as the scores have them, zeros and all; a model just put to use has to wait.",
+        )
     truth, p = y.loc[judged.index].to_numpy(float), judged["probability"].to_numpy(float)
     drift = [features.assign(of="features")] if features is not None else []
     if reference is not None:

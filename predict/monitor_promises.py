@@ -23,6 +23,8 @@ ALPHA = 0.05
 SLACK = 0.05
 #: Outcomes of each class without which probabilities are not judged.
 CLASS_LEAST = 10
+#: Natural logarithm of the evidence that makes an alarm of a promise, of three.
+THRESHOLD = float(np.log(3 / ALPHA))
 _POINTS = 100
 
 
@@ -108,16 +110,15 @@ def promises(
     >>> [q.state for q in promises(y, np.full(100, 0.3), np.full(100, "both"), 0.3)]
     ['alarm', 'quiet', 'too few']
     """
-    threshold = float(np.log(3 / ALPHA))
-    out = [_probabilities(y, p, centre, precision, threshold)]
+    out = [_probabilities(y, p, centre, precision)]
     for value, label, name in ((1, "response", "sets of responders"), (0, "no_response", "sets of non-responders")):
         mine = sets[y == value]
         missed = (~np.isin(mine, (label, "both"))).astype(float)
-        out.append(_sets(name, missed, precision, threshold))
+        out.append(_sets(name, missed, precision))
     return tuple(out)
 
 
-def _probabilities(y: np.ndarray, p: np.ndarray, centre: float, precision: float, threshold: float) -> Promise:
+def _probabilities(y: np.ndarray, p: np.ndarray, centre: float, precision: float) -> Promise:
     name, n, z = "probabilities", len(y), normal_quantile(0.95)
     spread = float(np.mean(p * (1 - p))) if n else 0.25
     wanted = int(np.ceil(spread * (z / precision) ** 2))
@@ -128,18 +129,18 @@ def _probabilities(y: np.ndarray, p: np.ndarray, centre: float, precision: float
     if more:
         each = f", of each class {CLASS_LEAST} or more" if sum(short) else ""
         why = f"{n} outcomes; {more} more would tell the response rate to ±{_POINTS * precision:.0f} points{each}"
-        return Promise(name, TOO_FEW, why, n, more, evidence, threshold, path)
+        return Promise(name, TOO_FEW, why, n, more, evidence, THRESHOLD, path)
     slope, intercept = calibration(y, p)
     # where no slope can be fitted, the response rate alone is judged
     b, a = (1.0, intercept.value) if np.isnan(slope.value) else _line(y, p)
     gap = expected_gap(p, b, a)
     rates = f"{_POINTS * y.mean():.0f}% responded, {_POINTS * p.mean():.0f}% expected"
     why = f"off by {_POINTS * gap:.0f} points on average; {rates}"
-    broken = evidence >= threshold and gap >= SLACK
-    return Promise(name, ALARM if broken else QUIET, why, n, 0, evidence, threshold, path)
+    broken = evidence >= THRESHOLD and gap >= SLACK
+    return Promise(name, ALARM if broken else QUIET, why, n, 0, evidence, THRESHOLD, path)
 
 
-def _sets(name: str, missed: np.ndarray, precision: float, threshold: float) -> Promise:
+def _sets(name: str, missed: np.ndarray, precision: float) -> Promise:
     n = len(missed)
     wanted = int(np.ceil(SET_LEVEL * (1 - SET_LEVEL) * (normal_quantile(0.95) / precision) ** 2))
     promised = 1 - SET_LEVEL + SLACK
@@ -147,9 +148,9 @@ def _sets(name: str, missed: np.ndarray, precision: float, threshold: float) -> 
     evidence = path[-1][1] if path else 0.0
     if n < wanted:
         why = f"{n} outcomes; {wanted - n} more would tell the coverage to ±{_POINTS * precision:.0f} points"
-        return Promise(name, TOO_FEW, why, n, wanted - n, evidence, threshold, path)
+        return Promise(name, TOO_FEW, why, n, wanted - n, evidence, THRESHOLD, path)
     why = f"held the answer of {_POINTS * (1 - missed.mean()):.0f}% (promised: {_POINTS * SET_LEVEL:.0f}%)"
-    return Promise(name, ALARM if evidence >= threshold else QUIET, why, n, 0, evidence, threshold, path)
+    return Promise(name, ALARM if evidence >= THRESHOLD else QUIET, why, n, 0, evidence, THRESHOLD, path)
 
 
 def _path(n: int, evidence: Any, most: int = 100) -> tuple[tuple[int, float], ...]:
@@ -256,10 +257,10 @@ def _share(successes: int, n: int) -> tuple[float, float, float]:
 
 
 def _over(y: np.ndarray, p: np.ndarray) -> tuple[float, float, float]:
-    if not len(y):
+    expected = float(p.mean()) if len(p) else 0.0
+    if not expected:
         return (float("nan"),) * 3
     value, low, high = _share(int(y.sum()), len(y))
-    expected = float(p.mean())
     return value / expected, low / expected, high / expected
 
 

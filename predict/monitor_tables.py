@@ -51,6 +51,8 @@ def one_model(scores: pd.DataFrame) -> pd.DataFrame:
             got=f"without {', '.join(missing)}",
             fix="Give the Parquet file that 'theracast score' wrote.",
         )
+    if scores["patient_id"].isna().any():
+        raise DataError("rows without a patient", code="THX-D17", where="scores:patient_id")
     table = scores.assign(patient_id=scores["patient_id"].astype(str))
     same = [c for c in ("model_uri", "model_version") if c in table]
     if same and len(table[same].drop_duplicates()) > 1:
@@ -60,7 +62,11 @@ def one_model(scores: pd.DataFrame) -> pd.DataFrame:
     differ = table[["patient_id", "probability", "set"]].drop_duplicates()["patient_id"].duplicated()
     if differ.any():
         raise DataError(
-            "a patient has two different scores", code="THX-D17", where="scores", got=f"{int(differ.sum())} patients"
+            "a patient has two different scores",
+            code="THX-D17",
+            where="scores",
+            got=f"{int(differ.sum())} patients",
+            fix="Keep the one that was told before the outcome and acted on.",
         )
     if not table["set"].isin(SETS).all():
         raise DataError("holds other sets than are known", code="THX-D20", where="scores:set", wanted=", ".join(SETS))

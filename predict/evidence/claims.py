@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 import theracast
 from theracast.errors import DataError, UsageError
-from theracast.features.datasets import dataset_path
-from theracast.features.readers import cohort_sources
 from theracast.models.config import Experiment
-from theracast.provenance import digest_json, sha256_file
+from theracast.predict.evidence.data import data_digest
+from theracast.predict.evidence.sections import FIELDS, SECTION, read_yaml, settings_in, wrong_in
+from theracast.provenance import digest_json
 
-#: Key of a YAML under which it says how it is run.
-SECTION = "run"
-#: What a section may say.
-FIELDS = ("by", "data", "outputs", "simulated", "minutes", "tolerance")
 #: A claim of an `Experiment` is trained and validated; its tables are written by theracast itself.
 TRAIN = "train"
 
@@ -131,7 +124,7 @@ class Claim:
         >>> isinstance(Claim.settings, cached_property)
         True
         """
-        return digest_json({k: v for k, v in _read(self.file).items() if k not in ("claim", SECTION)})
+        return digest_json(settings_in(self.file))
 
     def written(self) -> dict[str, Path]:
         """Find the files that a run wrote.
@@ -149,6 +142,21 @@ class Claim:
         found = {f for pattern in self.outputs for f in self.folder.glob(pattern) if f.is_file()}
         return {f.relative_to(self.folder).as_posix(): f for f in sorted(found)}
 
+    def missing_data(self) -> list[str]:
+        """Name the data that are not here.
+
+        Returns
+        -------
+        list of str
+            As `data`; empty when the claim can be run.
+
+        Examples
+        --------
+        >>> Claim("a", Path("a.yaml"), "", data=("riaz2017_mel", "no/such")).missing_data()
+        ['no/such']
+        """
+        return [name for name, digest in self.data_digests().items() if not digest]
+
     def data_digests(self) -> dict[str, str]:
         """Digest the data as they are here.
 
@@ -162,7 +170,7 @@ class Claim:
         >>> list(Claim("a", Path("a.yaml"), "", data=("riaz2017_mel", "no/such")).data_digests().values())[1]
         ''
         """
-        return {name: _digest_of(name) for name in self.data}
+        return {name: data_digest(name) for name in self.data}
 
 
 def evidence_folder(given: str | Path | None = None) -> Path:
@@ -218,7 +226,7 @@ def read_claims(folder: str | Path) -> dict[str, Claim]:
     Raises
     ------
     DataError
-        THX-D31 when a YAML does not say what it must.
+        THX-D31 when a YAML cannot be read, or does not say what it must.
 
     Examples
     --------
@@ -261,33 +269,47 @@ def claim_named(folder: Path, name: str) -> Claim:
     return claims[name]
 
 
+def twins_of(claim: Claim) -> list[Claim]:
+    """Find the claims that the same run serves: those of the same script with the same arguments.
+
+    Parameters
+    ----------
+    claim : Claim
+        Of the evidence folder.
+
+    Returns
+    -------
+    list of Claim
+        The claim itself first; alone where theracast trains it.
+
+    Examples
+    --------
+    >>> len(twins_of(Claim("a", Path("no/such/a.yaml"), "It works.", by="a.py")))
+    1
+    """
+    others = read_claims(claim.folder).values() if claim.by not in ("", TRAIN) else ()
+    return [claim, *(c for c in others if c.by == claim.by and c.name != claim.name)]
+
+
 def _claims(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
     for file in sorted(folder.glob("*.yaml")):
-        fields = _read(file)
+        fields = read_yaml(file)
         if isinstance(fields.get("claim"), str):
             yield file, fields
 
 
-def _read(file: Path) -> dict[str, Any]:
-    try:
-        fields = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
-        return {}
-    return fields if isinstance(fields, dict) else {}
-
-
 def _claim(file: Path, fields: Mapping[str, Any]) -> Claim:
     section = fields.get(SECTION) or {}
-    strangers = sorted(set(section) - set(FIELDS)) if isinstance(section, dict) else [type(section).__name__]
-    tolerance = section.get("tolerance") or {} if not strangers else {}
-    if strangers or (tolerance and set(tolerance) != {"value", "why"}):
+    wrong = wrong_in(section)
+    if wrong:
         raise DataError(
             "a claim does not say how it is run",
             code="THX-D31",
             where=f"{file.name}: {SECTION}",
-            got=", ".join(strangers) or f"tolerance: {', '.join(map(str, tolerance))}",
-            wanted=f"{', '.join(FIELDS)}; tolerance: value and why",
+            got=", ".join(wrong),
+            wanted=f"{', '.join(FIELDS)}; lists of data and outputs; minutes, a number; tolerance: value and why",
         )
+    tolerance = section.get("tolerance") or {}
     named = list(section.get("data") or [])
     if "indication" in fields:
         experiment = Experiment.from_yaml(file)
@@ -303,35 +325,3 @@ def _claim(file: Path, fields: Mapping[str, Any]) -> Claim:
         float(section.get("minutes") or float("nan")),
         dict(tolerance),
     )
-
-
-def _digest_of(name: str) -> str:
-    if "/" not in name:
-        try:
-            return digest_json({s.name: s.sha256 for s in cohort_sources(dataset_path(name))})
-        except UsageError:
-            return ""
-    place = shared_folder() / name
-    files = [place] if place.is_file() else sorted(f for f in place.rglob("*") if f.is_file())
-    return (
-        digest_json({f.name if f == place else f.relative_to(place).as_posix(): sha256_file(f) for f in files})
-        if (files)
-        else ""
-    )
-
-
-def shared_folder() -> Path:
-    """Say where public data that are not shipped lie.
-
-    Returns
-    -------
-    Path
-        ``THERACAST_DATA``, or ``../shared/data`` beside the repository.
-
-    Examples
-    --------
-    >>> shared_folder().name
-    'data'
-    """
-    told = os.environ.get("THERACAST_DATA")
-    return Path(told) if told else Path(theracast.__file__).parents[2] / "shared" / "data"

@@ -13,8 +13,9 @@ import pandas as pd
 from theracast.checks import listed
 from theracast.predict.evidence.claims import TRAIN, Claim
 from theracast.predict.evidence.code import code_of
+from theracast.predict.evidence.sections import settings_in
 from theracast.predict.files import replace_file
-from theracast.provenance import sha256_file
+from theracast.provenance import digest_json, sha256_file
 
 #: Folder of the records, in the evidence folder.
 RUNS = "runs"
@@ -145,7 +146,7 @@ def code_here(claim: Claim) -> dict[str, str]:
     Returns
     -------
     dict of str to str
-        As `theracast.predict.evidence.code.code_of`.
+        As `theracast.predict.evidence.code.code_of`, and the settings of other YAMLs that its script names.
 
     Examples
     --------
@@ -154,7 +155,13 @@ def code_here(claim: Claim) -> dict[str, str]:
     """
     if claim.by == TRAIN:
         return code_of(None, "theracast.models.train")
-    return code_of(claim.folder / claim.by.split()[0])
+    code = code_of(claim.folder / claim.by.split()[0])
+    # the YAMLs of others that a script reads: with other settings it would write other tables
+    text = "\n".join((claim.folder / name).read_text(encoding="utf-8") for name in code if "/" not in name)
+    text += json.dumps(settings_in(claim.file))
+    others = {f.name: f for f in sorted(claim.folder.glob("*.yaml")) if f != claim.file}
+    read = [n for n, f in others.items() if f'"{f.stem}"' in text or f'"{n}"' in text]
+    return code | {name: digest_json(settings_in(others[name]))[:16] for name in read}
 
 
 def outputs_here(claim: Claim) -> dict[str, str]:
@@ -205,9 +212,9 @@ def state_of(claim: Claim, run: Run | None) -> tuple[str, str]:
         return "not declared", "the YAML has no section run: by, data, outputs"
     kept = outputs_here(claim)
     if run is None:
-        more = f"{len(kept)} files are kept, of a run without a record" if kept else "nothing is kept"
-        return "never run here", more
-    moved = _apart(run.outputs, kept)
+        count = f"{len(kept)} files are" if len(kept) != 1 else "1 file is"
+        return "never run here", f"{count} kept, of a run without a record" if kept else "nothing is kept"
+    moved = _apart(run.outputs, {name: digest for name, digest in kept.items() if name in run.outputs})
     if moved:
         return "changed", f"not as the run wrote them: {moved}"
     data = {name: digest for name, digest in claim.data_digests().items() if digest}
@@ -219,6 +226,8 @@ def state_of(claim: Claim, run: Run | None) -> tuple[str, str]:
     }
     told = [f"{part}: {what}" for part, what in other.items() if what]
     unseen = [f"data not here, not compared: {listed(away, 3)}"] if away else []
+    alien = sorted(set(kept) - set(run.outputs))
+    unseen += [f"not of this run: {listed(alien, 3)}"] if alien else []
     return "stale" if told else "fresh", "; ".join([*told, *unseen])
 
 

@@ -18,8 +18,8 @@ import pandas as pd
 from theracast.errors import DataError, SetupError, UsageError
 from theracast.models.config import Experiment
 from theracast.models.train import train
-from theracast.predict.evidence.claims import TRAIN, Claim
-from theracast.predict.evidence.records import Run, code_here, outputs_here, record_of, write_run
+from theracast.predict.evidence.claims import TRAIN, Claim, twins_of
+from theracast.predict.evidence.records import Run, code_here, outputs_here, read_run, record_of, write_run
 from theracast.predict.kept import validation_files
 from theracast.predict.made_of import here
 
@@ -56,7 +56,7 @@ class Difference:
 
 
 def run_claim(claim: Claim, progress: Callable[[str], None] = lambda text: None) -> Run:
-    """Run a claim, and record what it rested on.
+    """Run a claim, and record what it rested on, for each claim that the same run serves.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def run_claim(claim: Claim, progress: Callable[[str], None] = lambda text: None)
     Returns
     -------
     Run
-        As kept.
+        As kept; its outputs are the files that it wrote, and not what lay beside them.
 
     Raises
     ------
@@ -86,30 +86,26 @@ def run_claim(claim: Claim, progress: Callable[[str], None] = lambda text: None)
     ...
     theracast.errors.UsageError: the claim does not say how it is run | where: a.yaml | ...
     """
-    data = _required(claim)
-    code, began = code_here(claim), time.monotonic()
+    served = [(twin, _required(twin), twin.settings, code_here(twin)) for twin in twins_of(claim)]
+    before, began = {twin.name: _written_at(twin) for twin, *_ in served}, time.monotonic()
     if claim.by == TRAIN:
         _train(claim, progress)
     else:
         _script(claim, progress)
-    run = Run(
-        claim.name,
-        datetime.now(UTC).isoformat(timespec="seconds"),
-        round(time.monotonic() - began, 1),
-        claim.command,
-        claim.simulated,
-        claim.settings,
-        data,
-        code,
-        outputs_here(claim),
-        here()["versions"],
-    )
-    if not run.outputs:
-        raise SetupError(
-            "the run wrote none of its outputs", where=claim.file.name, wanted=", ".join(claim.outputs) or "outputs"
-        )
-    write_run(claim, run)
-    return run
+    when, seconds = datetime.now(UTC).isoformat(timespec="seconds"), round(time.monotonic() - began, 1)
+    environment, runs = here()["versions"], []
+    for twin, data, settings, code in served:
+        # a file that lay there before is no proof of this run
+        written = {name for name, at in _written_at(twin).items() if at != before[twin.name].get(name)}
+        outputs = {name: digest for name, digest in outputs_here(twin).items() if name in written}
+        if not outputs:
+            wanted = ", ".join(twin.outputs) or "outputs"
+            raise SetupError("the run wrote none of its outputs", where=twin.file.name, wanted=wanted)
+        told = (twin.name, when, seconds, twin.command, twin.simulated)
+        runs.append((twin, Run(*told, settings, data, code, outputs, environment)))
+    for twin, run in runs:
+        write_run(twin, run)
+    return runs[0][1]
 
 
 def compare_claim(claim: Claim, progress: Callable[[str], None] = lambda text: None) -> list[Difference]:
@@ -140,7 +136,7 @@ def compare_claim(claim: Claim, progress: Callable[[str], None] = lambda text: N
     ...
     theracast.errors.UsageError: nothing is kept that a run could be compared with | where: a.yaml | ...
     """
-    kept = claim.written()
+    kept, recorded = claim.written(), read_run(claim)
     if not kept:
         raise UsageError(
             "nothing is kept that a run could be compared with",
@@ -148,14 +144,15 @@ def compare_claim(claim: Claim, progress: Callable[[str], None] = lambda text: N
             fix=f"Run it first: theracast experiment run {claim.name}",
         )
     _required(claim)
-    record = record_of(claim)
-    was = record.read_bytes() if record.exists() else None
+    records = {file: file.read_bytes() if file.exists() else None for file in map(record_of, twins_of(claim))}
     with tempfile.TemporaryDirectory() as folder:
         then = {name: _put(file, Path(folder, name)) for name, file in kept.items()}
         try:
-            run_claim(claim, progress)
-            found = claim.written()
-            apart = compared(claim, then, found)
+            run = run_claim(claim, progress)
+            found = {name: file for name, file in claim.written().items() if name in run.outputs}
+            # tables that other scripts wrote beside them are not of this run
+            ours = {*run.outputs, *(recorded.outputs if recorded else kept)}
+            apart = compared(claim, {name: file for name, file in then.items() if name in ours}, found)
             left = claim.folder / LEFT / claim.name
             shutil.rmtree(left, ignore_errors=True)
             for name, file in found.items() if apart else ():
@@ -165,10 +162,11 @@ def compare_claim(claim: Claim, progress: Callable[[str], None] = lambda text: N
                 (claim.folder / name).unlink()
             for name, file in then.items():
                 _put(file, claim.folder / name)
-            if was is not None:
-                record.write_bytes(was)
-            else:
-                record.unlink(missing_ok=True)
+            for file, was in records.items():
+                if was is not None:
+                    file.write_bytes(was)
+                else:
+                    file.unlink(missing_ok=True)
     return apart
 
 
@@ -229,6 +227,11 @@ def _is_number(text: str) -> bool:
     return True
 
 
+def _written_at(claim: Claim) -> dict[str, tuple[int, int]]:
+    """When each file was written, and as which file."""
+    return {name: (file.stat().st_mtime_ns, file.stat().st_ino) for name, file in claim.written().items()}
+
+
 def _required(claim: Claim) -> dict[str, str]:
     if not claim.declared:
         raise UsageError(
@@ -237,7 +240,7 @@ def _required(claim: Claim) -> dict[str, str]:
             wanted="run: {by: <script of the folder> or train, data: [...], outputs: [...]}",
         )
     data = claim.data_digests()
-    away = [name for name, digest in data.items() if not digest]
+    away = claim.missing_data()
     if away:
         raise DataError(
             "data of the claim are not here",

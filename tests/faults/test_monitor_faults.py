@@ -25,6 +25,8 @@ OUTCOMES = pd.DataFrame({"patient_id": ["ZZPHI1", "ZZPHI2"], "response": ["R", "
         (SCORES.assign(model_version=["1", "2"]), OUTCOMES, "THX-D17"),
         (SCORES, pd.concat([OUTCOMES, OUTCOMES.assign(response="R")]), "THX-D17"),
         (SCORES, OUTCOMES.assign(patient_id=[None, "ZZPHI2"]), "THX-D17"),
+        (SCORES.assign(patient_id=[None, "ZZPHI2"]), OUTCOMES, "THX-D17"),
+        (SCORES, OUTCOMES.assign(patient_id=["ZZPHI8", "ZZPHI9"]), "THX-D17"),
         (SCORES, OUTCOMES.assign(response="ZZPHI partial"), "THX-D15"),
         (SCORES.assign(set="maybe"), OUTCOMES, "THX-D20"),
         (SCORES.assign(probability=[0.2, 1.2]), OUTCOMES, "THX-D11"),
@@ -47,6 +49,21 @@ def test_tables_without_rows_are_too_few():
         found = monitor(scores, outcomes)
         assert found.state == "too few"
         assert found.to_dict()["account"]["judged"] == 0
+
+
+def test_probabilities_of_nothing_are_held_against_outcomes():
+    found = monitor(SCORES.assign(probability=0.0), OUTCOMES)
+    assert found.measures.set_index("measure").loc["observed over expected responses", "value"] != 0
+    assert found.state == "too few"
+
+
+def test_patients_of_another_cohort_are_no_drift(two_cohorts_here, tmp_path):
+    SCORES.to_parquet(tmp_path / "s.parquet")
+    OUTCOMES.to_csv(tmp_path / "o.csv", index=False)
+    done = run("monitor", tmp_path / "s.parquet", tmp_path / "o.csv", "--reference", two_cohorts_here,
+               "--cohort", "riaz2017_mel")  # fmt: skip
+    assert isinstance(done.exception, DataError)
+    assert "none of these patients was scored" in str(done.exception)
 
 
 def test_a_row_that_is_lost_is_said():

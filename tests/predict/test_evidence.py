@@ -182,6 +182,80 @@ def test_a_claim_that_cannot_be_run_says_so(folder):
         read_claims(folder)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("data: [riaz2017_mel]", "data: riaz2017_mel", "data: 'riaz2017_mel'"),
+        ("minutes: 1", "minutes: soon", "minutes: 'soon'"),
+        ("minutes: 1", "tolerance: 0.1", "tolerance: 0.1"),
+        ("minutes: 1", "tolerance: {value: much, why: x}", "tolerance: 'much'"),
+        ("n: 3", "n: [3", "got: ParserError"),
+    ],
+)
+def test_a_yaml_that_cannot_be_right_is_refused_and_does_not_vanish(folder, old, new, told):
+    change(folder / "small.yaml", old, new)
+    with pytest.raises(DataError, match=rf"THX-D31.*small\.yaml.*{told}"):
+        read_claims(folder)
+
+
+def test_files_that_lay_there_before_are_no_proof_of_a_run(folder, claim):
+    run_claim(claim)
+    (folder / "small" / "older.csv").write_text("a\n1\n")
+    run = run_claim(again(folder))
+    assert list(run.outputs) == ["small/means.csv"]
+    assert state(folder) == ("fresh", "not of this run: small/older.csv")
+    assert compare_claim(again(folder)) == []
+    (folder / "small.py").write_text("print('nothing')\n")
+    with pytest.raises(SetupError, match="wrote none"):
+        run_claim(again(folder))
+    (folder / "small" / "means.csv").unlink()
+    assert state(folder)[0] == "changed"
+
+
+def test_the_settings_of_others_that_a_script_reads_count(folder, claim):
+    (folder / "other.yaml").write_text("claim: Another.\nm: 1\n")
+    change(folder / "told.py", "'done'", "'done'  # reads \"other\"")
+    run_claim(again(folder))
+    change(folder / "other.yaml", "Another", "Others")
+    assert state(folder) == ("fresh", "")
+    change(folder / "other.yaml", "m: 1", "m: 2")
+    assert state(folder) == ("stale", "code: other.yaml")
+
+
+def test_claims_of_one_script_are_run_once(folder, claim):
+    (folder / "twin.yaml").write_text(CLAIM.replace("small\n", "twin\n", 1).replace("simulated: all of it", ""))
+    run_claim(claim)
+    twin = claim_named(folder, "twin")
+    assert read_run(twin).simulated == ""
+    assert state_of(twin, read_run(twin)) == ("fresh", "")
+    told, failed = said("run", "--compare", "--folder", folder)
+    assert failed is None
+    assert "left out  twin: the run of small is its run" in told
+    kept = record_of(twin).read_bytes()
+    record_of(claim).unlink()
+    change(folder / "small.py", "k / 10", "k / 5")
+    assert len(compare_claim(again(folder))) == 1
+    assert record_of(twin).read_bytes() == kept
+    assert not record_of(claim).exists()
+
+
+def test_data_that_are_away_are_left_out_and_errors_of_a_run_are_not(folder, claim, monkeypatch, tmp_path):
+    run_claim(claim)
+    monkeypatch.setattr("theracast.predict.evidence.running._script", lambda *_: _missing_column())
+    told, failed = said("run", "--compare", "--folder", folder)
+    assert isinstance(failed, DataError)
+    assert "left out" not in told
+    change(folder / "small.yaml", "riaz2017_mel", "no/such")
+    told, failed = said("run", "--compare", "--folder", folder)
+    assert failed is None
+    assert "left out  small: 1 of 1 data sets are not here: no/such" in told
+    assert isinstance(said("run", "small", "--minutes", "1", "--folder", folder)[1], UsageError)
+
+
+def _missing_column():
+    raise DataError("a column is missing", code="THX-D33", where="clinical")
+
+
 def test_simulated_claims_are_marked_wherever_they_stand(folder, claim):
     run_claim(claim)
     page = claim_page(again(folder))
