@@ -56,27 +56,28 @@ def main() -> None:
     OUT.mkdir(exist_ok=True)
     effects.round(4).to_csv(OUT / "effects.csv")
     again.round(4).to_csv(OUT / "sensitivity.csv")
-    overlap(everyone, untreated, left_out).to_csv(OUT / "overlap.csv", index=False)
+    overlap(everyone, untreated, left_out, settings).to_csv(OUT / "overlap.csv", index=False)
     scores(parts, untreated, settings).to_csv(OUT / "scores.csv", index=False)
     header = (
         "Whether features go with survival without a checkpoint inhibitor too: per step, in both groups alike.",
         f"Source: {', '.join(settings['treated'])} (on the drug) and {settings['untreated']} (not), as published with",
-        "Chowell 2021 and LORIS, PMID 34725502 and 38831056; log2 stands for log2(1 + x). Not randomised: hints.",
+        "Chowell 2021 and LORIS, PMID 34725502 and 38831056; NLR and TMB as log2(1 + x). Not randomised: hints.",
         "Licence: Apache-2.0 (figures computed by theracast; no patient's values).",
         f"Version: by theracast, statsmodels' Cox and logistic regression. Command: {COMMAND}",
     )
     text = "".join(f"# {line}\n" for line in header) + effects.round(4).to_csv(lineterminator="\n")
     TABLE.write_text(text, encoding="utf-8")
-    draw(effects).savefig(OUT / "prognosis.png", dpi=150, metadata={"Software": None})
+    draw(effects, settings["doublings"]).savefig(OUT / "prognosis.png", dpi=150, metadata={"Software": None})
     print(effects[["response", "treated", "untreated", "interaction", "p_holm", "verdict", "robust"]].to_string())
 
 
 def followed(name: str, settings: dict[str, Any]) -> Followed:
-    """Read one cohort: features through the blocks, cut alike, on the scale of their spec."""
+    """Read one cohort: features through the blocks, cut alike, some of them in doublings."""
     cohort = load_cohort(name)
     wanted = list(settings["features"])
     values = FeatureAssembler(settings["blocks"]).fit(cohort).matrix(cohort).values[wanted]
-    return Followed.of(cohort, on_scale(values.clip(upper=pd.Series(settings["features"], dtype=float), axis=1)))
+    cut = values.clip(upper=pd.Series(settings["features"], dtype=float), axis=1)
+    return Followed.of(cohort, on_scale(cut, settings))
 
 
 def feature_of(column: str) -> Feature:
@@ -85,9 +86,9 @@ def feature_of(column: str) -> Feature:
     return next(f for f in BLOCKS[block].spec.features if f.name == name)
 
 
-def on_scale(values: pd.DataFrame) -> pd.DataFrame:
-    """Put each feature on the scale of its spec."""
-    return values.transform(lambda v: np.log2(1 + v) if feature_of(str(v.name)).scale == "log2" else v)
+def on_scale(values: pd.DataFrame, settings: dict[str, Any]) -> pd.DataFrame:
+    """Count in doublings what the settings say."""
+    return values.transform(lambda v: np.log2(1 + v) if v.name in settings["doublings"] else v)
 
 
 def together(groups: list[Followed]) -> Followed:
@@ -110,25 +111,30 @@ def sensitivity(
             chances = propensity(*groups)
             groups = [g.subset(c.between(*COMMON)) for g, c in zip(groups, chances, strict=True)]
         for feature, least in rule.get("least", {}).items():
-            from_here = on_scale(pd.DataFrame({feature: [least]})).iloc[0, 0]
+            from_here = on_scale(pd.DataFrame({feature: [least]}), settings).iloc[0, 0]
             groups = [g.subset(g.features[feature] >= from_here) for g in groups]
         for feature, value in rule.get("only", {}).items():
             kept = [g.subset(g.features[feature] == value) for g in groups]
             groups = [replace(g, features=g.features.drop(columns=feature)) for g in kept]
         steps = step
-        if doubled := rule.get("log2", []):
-            groups = [replace(g, features=g.features.assign(**np.log2(1 + g.features[doubled]))) for g in groups]
+        if rule.get("native"):
+            doubled = settings["doublings"]
+            groups = [replace(g, features=g.features.assign(**2 ** g.features[doubled] - 1)) for g in groups]
             steps = pd.Series({**step, **groups[0].features[doubled].std()})
         found = prognostic_effects(*groups, scale=steps)
         yield pd.concat({name: found}, names=["analysis", "feature"])
 
 
-def overlap(treated: Followed, untreated: Followed, left_out: int) -> pd.DataFrame:
+def overlap(treated: Followed, untreated: Followed, left_out: int, settings: dict[str, Any]) -> pd.DataFrame:
     """Show how far the two groups differ before anything was given."""
     rows = []
     for column in treated.features:
         pair = [g.features[column] for g in (treated, untreated)]
-        row = {"what": feature_of(column).about, "treated": middle(pair[0]), "untreated": middle(pair[1])}
+        row = {
+            "what": feature_of(column).about,
+            "treated": middle(pair[0], settings),
+            "untreated": middle(pair[1], settings),
+        }
         rows.append(row | {"difference, SD": f"{(pair[0].mean() - pair[1].mean()) / pair[0].std():+.2f}"})
     chances = propensity(treated, untreated)
     given = np.repeat([1, 0], [len(c) for c in chances])
@@ -144,11 +150,11 @@ def overlap(treated: Followed, untreated: Followed, left_out: int) -> pd.DataFra
     return pd.DataFrame(rows)
 
 
-def middle(values: pd.Series) -> str:
+def middle(values: pd.Series, settings: dict[str, Any]) -> str:
     """Write the share of a yes, or the median with its quartiles, in native units."""
     if values.nunique() <= 2:
         return f"{values.mean():.0%}"
-    native = 2**values - 1 if feature_of(str(values.name)).scale == "log2" else values
+    native = 2**values - 1 if values.name in settings["doublings"] else values
     low, median, high = native.quantile([0.25, 0.5, 0.75])
     return f"{median:.3g} ({low:.3g}-{high:.3g})"
 

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from theracast.features.blocks import BLOCKS
+from theracast.features.feature_names import bare_name, block_of
 from theracast.predict.tables import markdown
 
 HERE = Path(__file__).parent
@@ -23,23 +24,22 @@ LOOKS = {
 TICKS = (0.25, 0.33, 0.5, 0.67, 1.0, 1.5, 2.0, 3.0)
 
 
-def named(feature: str, step: float) -> tuple[str, str]:
+def named(feature: str, step: float, doublings: list[str]) -> tuple[str, str]:
     """Name a feature, and what one step of it is."""
-    block, name = feature.split("__", 1)
-    spec = next(f for f in BLOCKS[block].spec.features if f.name == name)
+    spec = next(f for f in BLOCKS[block_of(feature)].spec.features if f.name == bare_name(feature))
     if spec.unit == "0/1":
         return spec.about, "yes against no"
-    size = f"{step:.2g} doublings of 1 + value" if spec.scale == "log2" else f"{step:.2g} {spec.unit}"
+    size = f"{step:.2g} doublings of 1 + value" if feature in doublings else f"{step:.2g} {spec.unit}"
     return spec.about, size
 
 
-def draw(effects: pd.DataFrame) -> Figure:
+def draw(effects: pd.DataFrame, doublings: list[str]) -> Figure:
     """Draw odds ratios for response beside hazard ratios on the drug and without it."""
     figure = Figure(figsize=(9.5, 0.78 * len(effects) + 1.5), layout="constrained")
     axes = figure.subplots(1, 2, sharey=True, width_ratios=(1, 1.25))
     names = []
     for i, (feature, row) in enumerate(effects.iloc[::-1].iterrows()):
-        about, size = named(str(feature), row["step"])
+        about, size = named(str(feature), row["step"], doublings)
         names.append(f"{about}\n({size})")
         for axis, what, shift in (
             (axes[0], "response", 0.0),
@@ -80,11 +80,11 @@ def draw(effects: pd.DataFrame) -> Figure:
     return figure
 
 
-def rows_of(effects: pd.DataFrame) -> pd.DataFrame:
+def rows_of(effects: pd.DataFrame, doublings: list[str]) -> pd.DataFrame:
     """Write the effects with their intervals, one row per feature."""
     out = []
     for feature, row in effects.iterrows():
-        about, size = named(str(feature), row["step"])
+        about, size = named(str(feature), row["step"], doublings)
         texts = [f"{row[w]:.2f} ({row[f'{w}_lower']:.2f}-{row[f'{w}_upper']:.2f})" for w in (*LOOKS, "interaction")]
         p = "< .001" if row["p_holm"] < 0.001 else f"{row['p_holm']:.3f}".replace("0.", ".", 1)
         robust = "" if row["robust"] else ": not robust"
@@ -117,16 +117,16 @@ def sensitivity_rows(again: pd.DataFrame) -> pd.DataFrame:
 
 def prognosis_part(folder: Path = HERE) -> str:
     """Claim, picture and tables as experiments/prognosis.py last wrote them, in Markdown."""
-    claim = yaml.safe_load((folder / "prognosis.yaml").read_text(encoding="utf-8"))["claim"].strip()
+    settings = yaml.safe_load((folder / "prognosis.yaml").read_text(encoding="utf-8"))
     out = folder / "prognosis"
     effects = pd.read_csv(out / "effects.csv", index_col="feature")
     again = pd.read_csv(out / "sensitivity.csv", index_col=["analysis", "feature"])
     scores, overlap = (pd.read_csv(out / f"{n}.csv", dtype=str).fillna("") for n in ("scores", "overlap"))
     return "\n\n".join(
         (
-            claim,
+            settings["claim"].strip(),
             "![Odds ratios for response and hazard ratios for death, on the drug and without](prognosis/prognosis.png)",
-            markdown(rows_of(effects)),
+            markdown(rows_of(effects, settings["doublings"])),
             "Cox regression, each feature given the others, stratified by tumour type; interaction: hazard ratio on "
             "the drug over the one without. The same among other patients (interaction; * corrected p < .05):",
             markdown(sensitivity_rows(again)),
