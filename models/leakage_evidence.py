@@ -102,7 +102,7 @@ class Evidence:
 
     @property
     def pairs(self) -> list[tuple[str, str]]:
-        """Pair the cohorts of which one trains a model for the other.
+        """Pair the cohorts of which one trains a model for the other; one that trains for itself, with itself.
 
         Returns
         -------

@@ -87,7 +87,7 @@ def near_duplicate(evidence: Evidence) -> Iterator[Leak]:
     }
     for a, b in evidence.pairs:
         for table in [t for t in wide[a] if t in wide[b]]:
-            n = _alike(wide[a][table], wide[b][table])
+            n = _alike(wide[a][table], wide[b][table], a == b)
             if n:
                 what = f"{n} of {len(wide[a][table])} profiles correlate above {ALIKE}"
                 yield Leak(what, f"{table} of {_sides(a, b)}")
@@ -142,8 +142,8 @@ def _facts(cohort: Cohort) -> Records:
     return Records.of(facts.apply(lambda c: c.round(1) if pd.api.types.is_numeric_dtype(c) else c))
 
 
-def _alike(a: pd.DataFrame, b: pd.DataFrame) -> int:
-    """Count the profiles of `a` that are those of one in `b`; where the tables are one, of another patient."""
+def _alike(a: pd.DataFrame, b: pd.DataFrame, itself: bool = False) -> int:
+    """Count the profiles of `a` that are those of one in `b`; of a table held against itself, of another patient."""
     common = a.columns.intersection(b.columns)
     if len(common) > _MOST:
         common = common[np.linspace(0, len(common) - 1, _MOST).astype(int)]
@@ -152,7 +152,7 @@ def _alike(a: pd.DataFrame, b: pd.DataFrame) -> int:
     if known.sum() < _FEWEST:
         return 0
     alike = (_standard(one[:, known]) @ _standard(other[:, known]).T) > ALIKE
-    if a is b:
+    if itself:
         np.fill_diagonal(alike, False)
     return int(alike.any(axis=1).sum())
 

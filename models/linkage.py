@@ -149,11 +149,11 @@ def namesakes(a: Records, b: Records) -> int:
 
     Examples
     --------
-    >>> sex = list("FMMFMFFMMFFFMMFM")
-    >>> a = pd.DataFrame({"sex": sex}, index=[f"Pat{i:02}" for i in range(16)])
-    >>> b = a.set_axis([f"SITE-PT{i}-pre" for i in range(16)])
+    >>> sex = list("FMMFMFFMMFFFMMFMMFFF")
+    >>> a = pd.DataFrame({"sex": sex}, index=[f"Pat{i:02}" for i in range(20)])
+    >>> b = a.set_axis([f"SITE-PT{i}-pre" for i in range(20)])
     >>> [namesakes(Records.of(a), Records.of(t)) for t in (b, b.assign(sex=sex[::-1]))]
-    [16, 0]
+    [20, 0]
     """
     if a is b:
         return 0

@@ -13,7 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from theracast.errors import UsageError
 from theracast.features.datasets import load_cohort
 from theracast.models.indications import SELECTIONS
+from theracast.models.leakage import Finding
 from theracast.models.selection import SelectionModel
+from theracast.models.selection_leakage import checked_choice_waivers, look_at_choice
 from theracast.provenance import digest_json
 
 
@@ -30,6 +32,9 @@ class SelectionExperiment(BaseModel):
         The sentence that the experiment supports.
     settings : dict
         Parameters of `theracast.models.selector.TherapySelector`.
+    waive : dict of str to str
+        Leakage sentinel (`theracast.models.selection_leakage.CHOICE_LOOKS`) to the reason why it may not stop the
+        training; the reason is kept with the model.
 
     Examples
     --------
@@ -44,12 +49,18 @@ class SelectionExperiment(BaseModel):
     name: str
     claim: str = ""
     settings: dict[str, Any] = Field(default_factory=dict)
+    waive: dict[str, str] = Field(default_factory=dict)
 
     @field_validator("name")
     @classmethod
     def _listed(cls, name: str) -> str:
         SELECTIONS[name]
         return name
+
+    @field_validator("waive")
+    @classmethod
+    def _reasoned(cls, waive: dict[str, str]) -> dict[str, str]:
+        return checked_choice_waivers(waive)
 
     @classmethod
     def from_yaml(cls, path: str | Path) -> Self | None:
@@ -105,7 +116,7 @@ class SelectionExperiment(BaseModel):
         >>> a.digest == b.digest
         True
         """
-        return digest_json(self.model_dump(exclude={"claim"}))
+        return digest_json(self.model_dump(exclude={"claim", "waive"}))
 
 
 @dataclass(frozen=True)
@@ -120,22 +131,25 @@ class SelectionTraining:
         Fitted; `SelectionModel.evidence_` says what each therapy's model reached on held-out patients.
     data : dict of str to str
         Digest of the files of each study.
+    findings : tuple of Finding
+        What the leakage sentinels found and was waived, with the reasons.
 
     Examples
     --------
     >>> list(SelectionTraining.__dataclass_fields__)
-    ['experiment', 'model', 'data']
+    ['experiment', 'model', 'data', 'findings']
     """
 
     experiment: SelectionExperiment
     model: SelectionModel
     data: dict[str, str]
+    findings: tuple[Finding, ...] = ()
 
 
 def train_selection(
     experiment: SelectionExperiment, progress: Callable[[str], None] = lambda step: None
 ) -> SelectionTraining:
-    """Read the studies and fit.
+    """Read the studies, look for leaks, and fit.
 
     Parameters
     ----------
@@ -153,6 +167,8 @@ def train_selection(
     ------
     UsageError
         When a study is not here.
+    LeakError
+        When a leakage sentinel finds what the experiment does not waive.
 
     Examples
     --------
@@ -163,7 +179,11 @@ def train_selection(
     for name in SELECTIONS[experiment.name].studies:
         progress(f"read {name}")
         studies[name] = load_cohort(name)
+    model = SelectionModel(experiment.name, experiment.settings or None)
+    progress("look for leaks")
+    before = look_at_choice(model, studies, "before", experiment.waive)
     progress("fit the model of each therapy")
-    model = SelectionModel(experiment.name, experiment.settings or None).fit(studies)
+    model.fit(studies)
+    after = look_at_choice(model, studies, "after", experiment.waive)
     data = {n: digest_json({s.name: s.sha256 for s in cohort.sources}) for n, cohort in studies.items()}
-    return SelectionTraining(experiment, model, data)
+    return SelectionTraining(experiment, model, data, (*before, *after))

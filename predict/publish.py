@@ -193,6 +193,7 @@ def register_selection(
         "data": training.data,
         "environment": environment(),
         "evidence": json.loads(evidence.to_json(orient="records")),
+        "sentinels": [f.to_dict() for f in training.findings],
     }
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
