@@ -80,8 +80,9 @@ def equity_audit(
     interval, floored); shares in it are moved by Agresti and Caffo's one success and one failure
     (10.1080/00031305.2000.10474560). Its p value asks whether there is no gap in any cohort: of the mean weighted by
     inverse variances, for shares exactly, from tables with fixed margins, one per cohort (Gart 1970,
-    10.1093/biomet/57.3.471). All p values of the table are adjusted together by Holm's method; two groups that are
-    each other's rest are one test. The interval is of the mean gap over such cohorts, and not adjusted.
+    10.1093/biomet/57.3.471). All p values of the table, over attributes, groups and metrics, are one family and are
+    adjusted together by Holm's method; two groups that are each other's rest are one test. The interval is of the
+    mean gap over such cohorts, and not adjusted.
 
     Parameters
     ----------
@@ -135,7 +136,7 @@ def equity_audit(
             row = {"attribute": attribute, "group": name, "trained": _trained(mine, trained)}
             rows.append(row | {"share": float(mine.mean())} | _figures(people[mine]))
             gaps.append(_gaps(people[mine], people[~mine]))
-    _tell(rows, gaps)
+    _tell(rows, gaps, len(people))
     return pd.DataFrame(rows).reindex(columns=list(COLUMNS))
 
 
@@ -298,17 +299,19 @@ def _trained(mine: np.ndarray, trained: np.ndarray) -> float:
     return count / trained.sum() if trained.any() and (count == 0 or count >= SMALLEST) else np.nan
 
 
-def _tell(rows: Sequence[dict[str, Any]], gaps: Sequence[dict[str, Gap]]) -> None:
+def _tell(rows: Sequence[dict[str, Any]], gaps: Sequence[dict[str, Gap]], patients: int) -> None:
     """Adjust the p values over the whole table, put the gaps beside their groups and name those that stand."""
-    tests = dict[tuple[Any, ...], float]()
-    for row, mine in zip(rows, gaps, strict=True):
-        # a group and its rest mirror each other, exactly
-        tests |= {(row["attribute"], m, g.cohorts, abs(g.mean.value)): g.p for m, g in mine.items()}
+
+    def _test(row: dict[str, Any], metric: str, gap: Gap) -> tuple[Any, ...]:
+        # a group and its rest mirror each other, exactly; two groups without any gap do not
+        return row["attribute"], metric, gap.cohorts, abs(gap.mean.value), min(row["n"], patients - row["n"])
+
+    tests = {_test(row, m, g): g.p for row, mine in zip(rows, gaps, strict=True) for m, g in mine.items()}
     adjusted = dict(zip(tests, holm(list(tests.values())).tolist(), strict=True))
     for row, mine in zip(rows, gaps, strict=True):
         stand = []
         for m, g in mine.items():
-            p = adjusted[row["attribute"], m, g.cohorts, abs(g.mean.value)]
+            p = adjusted[_test(row, m, g)]
             row |= _spread(f"{m}_gap", g.mean) | {f"{m}_gap_p": p}
             stand += [f"{m} ({g.cohorts} cohort{'s' if g.cohorts > 1 else ''})"] if p < ALPHA else []
         if stand:

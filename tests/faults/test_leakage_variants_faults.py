@@ -6,16 +6,21 @@ import numpy as np
 import pandas as pd
 import pytest
 from clis import shell
+from leaks import PLANTED, experiment
 
 from theracast.errors import DataError
 from theracast.features.cohort import Cohort
+from theracast.models import train as training
 from theracast.models.base import ResponseModel
 from theracast.models.config import Experiment
 from theracast.models.leakage_evidence import Evidence
 from theracast.models.leakage_features import late_feature, outcome_column, single_feature
 from theracast.models.leakage_folds import near_duplicate, patient_in_two_folds
+from theracast.models.validate import Validation
+from theracast.predict.cli import _show_findings
 
 MODEL = ResponseModel(blocks=("clinical",))
+EMPTY = Validation(pd.DataFrame(), pd.DataFrame(), pd.DataFrame())
 
 
 def people(rng, n=40, prefix="Pat"):
@@ -137,6 +142,21 @@ def test_D22_a_cohort_of_which_nobody_is_left_is_refused():
         Experiment(indication="melanoma_ici", late="leave_out").admitted(late)
     assert all(said in str(error.value) for said in ("where: m", "got: 3 patients", "Take the cohort out"))
     assert len(Experiment(indication="melanoma_ici").admitted(late)) == 3
+
+
+def test_D22_who_is_left_out_is_told_by_the_training_and_the_command(tmp_path, monkeypatch, capsys):
+    """Nothing is fitted here: who may train is what counts."""
+    paths, given = PLANTED["late_feature"](tmp_path, monkeypatch), {}
+    monkeypatch.setattr(training, "leave_cohorts_out", lambda _, cohorts, *a: given.update(cohorts) or EMPTY)
+    monkeypatch.setattr(ResponseModel, "fit", lambda self, X, y=None: given.update(whole=X) or self)
+    asked = experiment(paths).model_copy(update={"late": "leave_out"})
+    (finding,) = training.train(asked).findings
+    assert finding.what == "3 of 51 patients were sampled after treatment began"
+    assert (finding.sentinel, finding.where, finding.waived) == ("late_feature", paths[1], False)
+    assert [len(given[p]) for p in paths] == [42, 48, 26]
+    assert len(given["whole"]) == 42 + 48 + 26
+    _show_findings((finding,), 8)
+    assert "left out (late: leave_out)" in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,8 @@ from theracast.features.cohort import Cohort
 from theracast.features.datasets import load_cohort
 from theracast.models.base import ResponseModel
 from theracast.models.decision_curve import TOO_FEW
-from theracast.models.fairness import COLUMNS, METRICS, _exact, equity_audit, holm
+from theracast.models.estimates import Estimate
+from theracast.models.fairness import COLUMNS, METRICS, Gap, _exact, _tell, equity_audit, holm
 from theracast.models.metrics import auc, brier, brier_skill
 from theracast.models.pooling import pooled_auc, random_effects
 from theracast.models.subgroups import ATTRIBUTES, NOT_KNOWN, OTHERS, of_predictions, subgroups
@@ -257,6 +258,42 @@ def test_p_values_are_adjusted_over_every_test_once(rng):
     own = sex[[table.index.get_loc(i) for i in answered.index]]
     cells = pd.crosstab(own, answered.decision == "no_response").to_numpy()
     assert women.missed_gap_p == pytest.approx(min(1.0, 5 * fisher_exact(cells).pvalue))
+
+
+def test_two_groups_without_any_gap_are_two_tests():
+    """Every age abstains by half: four groups, four tests of abstentions with nothing to find, none of them lost."""
+    rows, gaps = [], []
+    for n in (20, 30, 50, 60):
+        rows.append({"attribute": "age", "n": float(n), "note": ""})
+        gaps.append({"abstains": Gap(Estimate(0.0, -0.1, 0.1, 0.05), 2, 1.0)})
+    rows.append({"attribute": "sex", "n": 80.0, "note": ""})
+    rows.append({"attribute": "sex", "n": 80.0, "note": ""})
+    gaps += [{"missed": Gap(Estimate(v, -0.5, 0.5, 0.05), 2, 0.009)} for v in (0.2, -0.2)]
+    _tell(rows, gaps, 160)
+    assert [r["missed_gap_p"] for r in rows[4:]] == pytest.approx([0.045, 0.045])
+
+
+def test_what_is_known_in_one_cohort_only_rests_on_it_and_says_so(rng):
+    table, cohorts = drawn(rng, 360, missed=True)
+    for name in ("study1", "study2"):
+        silent = cohorts[name].table("clinical").assign(sex=[None] * len(cohorts[name]))
+        cohorts[name] = Cohort.from_tables({"clinical": silent}, name=name)
+    found = by_group(equity_audit(table, cohorts))
+    assert found.index.tolist() == ["female", "male", NOT_KNOWN]
+    assert found.loc[NOT_KNOWN, "n"] == 240
+    assert found.loc["female", "cohorts"] == 1
+    assert "missed (1 cohort)" in found.loc["female", "note"]
+    assert found.loc["female", "missed_gap"] == -found.loc["male", "missed_gap"]
+    assert found.loc[NOT_KNOWN, [f"{m}_gap" for m in METRICS]].isna().all(), "it has no rest in its own cohorts"
+
+
+def test_a_group_of_whom_nobody_responded_is_counted_and_too_few(rng):
+    sexes = ["F"] * 40 + ["M"] * 60
+    table, cohorts = made(sexes, ["a"] * 100, [0] * 40 + [0, 1] * 30, rng.uniform(0.1, 0.9, 100))
+    women = by_group(equity_audit(table, cohorts)).loc["female"]
+    assert (women.n, women["note"]) == (40, TOO_FEW)
+    assert women[["auc", "calibration", "brier", "coverage", "missed"]].isna().all()
+    assert women[["R", "NR"]].isna().all(), "that nobody of them responded would tell it of each"
 
 
 def test_holm_by_hand():
