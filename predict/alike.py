@@ -22,7 +22,7 @@ from theracast.predict.open_blocks import EARLIER, FEW, NOTHING
 #: Why a row claims nothing.
 COMPLETE = "nothing is missing that a test of the list gives"
 NO_SETS = "the model has no label sets: nothing could settle it"
-#: Below this chance no test is said to settle a patient.
+#: Below this chance no test is said to be likely to settle a patient.
 UNLIKELY = 0.1
 _BOTH = SETS.index("both")
 
@@ -117,6 +117,7 @@ class Alike:
                 one = tests.tests[t]
                 row = {**said, "test": t, "gives": ",".join(blocks), "currency": tests.currency if one.cost else ""}
                 row |= {"cost": one.cost.value if one.cost else np.nan, "days": one.days.value if one.days else np.nan}
+                row["cost_year"] = one.cost.year if one.cost else None
                 row |= {n: v[k] for n, v in numbers[t].items()} if t in numbers else {}
                 row["value_per_cost"] = row["changes"] / row["cost"] if t in numbers else np.nan
                 row["note"] = self._note(t in usable)
@@ -210,7 +211,7 @@ def _outlook(now: pd.Series, held: bool, same: float, best: float, plan: Plan) -
     if now["decision"] != "abstain":
         return f"decided: all tests together would change it in {1.0 - same:.0%}"
     if best < UNLIKELY:
-        return f"no test would settle it: {best:.0%} chance at most"
+        return f"no test is likely to settle it: {best:.0%} chance at most" if best else "no test would settle it"
     if not plan.tests:
         return f"no test within the budget would settle it: {best:.0%} with all of them"
     return f"the sequence could settle it: {plan.reached[-1]:.0%}"

@@ -65,7 +65,8 @@ def next_test(
             "--budget",
             metavar="AMOUNT",
             callback=an_amount,
-            help="What one patient's tests may cost together, in the currency of the list.",
+            help="What one patient's tests may cost together, in the currency of the list; a test whose cost is open "
+            "is then in no sequence.",
         ),
     ] = None,
     patient: Annotated[str | None, typer.Option("--patient", metavar="ID", help="Only this patient.")] = None,
@@ -115,13 +116,13 @@ def next_test(
                 found.rejects[found.rejects["patient_id"] == patient],
             )
         account = write_next_tests(found, output) if output else found.account()
-    _tell(found.table, patient, tests.currency)
+    _tell(found.table, patient, tests.currency, account.pop("outlooks"))
     for reason, n in account.pop("reasons").items():
         out.print(f"  not told {n}: {escape(str(reason))}", highlight=False, soft_wrap=True)
     out.print(json.dumps({**account, **({"output": str(output)} if output else {})}), highlight=False, soft_wrap=True)
 
 
-def _tell(table: pd.DataFrame, patient: str | None, currency: str) -> None:
+def _tell(table: pd.DataFrame, patient: str | None, currency: str, outlooks: dict[str, int]) -> None:
     import pandas as pd
 
     told = table[table["rank"].notna()]
@@ -132,11 +133,10 @@ def _tell(table: pd.DataFrame, patient: str | None, currency: str) -> None:
         show(_printed(rows, currency).assign(step=rows["step"].astype(str).replace("<NA>", "")), "What could change")
         out.print(f"  {escape(str(told['outlook'].iloc[0]))}", highlight=False, soft_wrap=True)
     else:
-        means = rows[["decides", "changes", "information", "cost", "days"]].mean().reset_index()
+        means = rows[["decides", "changes", "information", "cost", "cost_year", "days"]].mean().reset_index()
         counts = rows.agg(patients=("rank", "size"), first=("step", lambda s: int((s == 1).sum()))).reset_index()
         show(_printed(means, currency).merge(counts, on="test"), "On average, of the patients who miss it")
-        kinds = told.drop_duplicates("patient_id")["outlook"].str.split(":").str[0]
-        for kind, n in kinds.value_counts().items():
+        for kind, n in outlooks.items():
             out.print(f"  {n}: {escape(str(kind))}", highlight=False, soft_wrap=True)
     out.print("What the model would say, drawn from other patients; no advice to order a test.", highlight=False)
 
@@ -147,16 +147,16 @@ def _printed(rows: pd.DataFrame, currency: str) -> pd.DataFrame:
     def shares(name: str) -> pd.Series:
         return rows[name].map("{:.0%}".format)
 
-    def known(name: str, form: str) -> pd.Series:
-        return rows[name].map(lambda v: "open" if v != v else form.format(v))
-
     return pd.DataFrame(
         {
             "test": rows["test"],
             "changes the decision": shares("changes"),
             "one label": shares("decides"),
             "bits": rows["information"].map("{:.3f}".format),
-            f"cost{f', {currency}' if currency else ''}": known("cost", "{:,.0f}"),
-            "days": known("days", "{:.0f}"),
+            f"cost{f', {currency} (year)' if currency else ''}": [
+                "open" if cost != cost else f"{cost:,.0f} ({year:.0f})"
+                for cost, year in zip(rows["cost"], rows["cost_year"], strict=True)
+            ],
+            "days": rows["days"].map(lambda v: "open" if v != v else f"{v:.0f}"),
         }
     )

@@ -39,9 +39,9 @@ class Figure(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    value: Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]
+    value: Annotated[float, Field(strict=True, gt=0, le=1e9, allow_inf_nan=False)]
     source: Annotated[str, Field(min_length=1, max_length=300)]
-    year: Annotated[int, Field(ge=1990, le=2100)]
+    year: Annotated[int, Field(strict=True, ge=1990, le=2100)]
 
 
 class DiagnosticTest(BaseModel):
@@ -85,7 +85,7 @@ class DiagnosticTests(BaseModel):
     Raises
     ------
     UsageError
-        When costs have no currency, or a block is none that there is.
+        When costs have no currency, or a block is none that there is, or named twice.
 
     Examples
     --------
@@ -123,6 +123,8 @@ class DiagnosticTests(BaseModel):
                         got=repr(block[:40]),
                         wanted=f"one that 'theracast blocks' lists{f', such as {near[0]!r}' if near else ''}",
                     )
+            if len({*test.gives}) < len(test.gives):
+                raise UsageError("a block is named twice", where=f"tests.{name}.gives")
             if test.cost is not None and not self.currency.strip():
                 raise UsageError("costs have no currency", where=f"tests.{name}.cost", fix="Declare currency: EUR.")
 

@@ -31,8 +31,8 @@ NUMBERS = ("decides", "changes", "information", "entropy_reduction", "set_reduct
 #: And these of the patient, the same in all of his rows.
 OF_PATIENT = ("probability", "decision", "same_decision", "same_side", "expected_tests", "expected_cost", "outlook")
 COLUMNS = (
-    "patient_id", "test", "gives", "rank", "step", "reached", *NUMBERS, "cost", "currency", "days", "value_per_cost",
-    *OF_PATIENT, "note",
+    "patient_id", "test", "gives", "rank", "step", "reached", *NUMBERS, "cost", "currency", "cost_year", "days",
+    "value_per_cost", *OF_PATIENT, "note",
 )  # fmt: skip
 _AT_ONCE = 256
 
@@ -67,23 +67,30 @@ class NextTests:
         Returns
         -------
         dict
-            ``rows_in`` = ``told`` (at least one test has a rank) + ``not_told``; and why of the latter, in ``reasons``.
+            ``rows_in`` = ``told`` (at least one test has a rank) + ``not_told``; what the tests could do for the
+            former, in ``outlooks``, and why of the latter, in ``reasons``.
 
         Examples
         --------
         >>> roster = pd.DataFrame({"patient_id": [], "code": []})
         >>> NextTests(pd.DataFrame(columns=COLUMNS), roster, pd.DataFrame()).account()
-        {'rows_in': 0, 'told': 0, 'not_told': 0, 'reasons': {}}
+        {'rows_in': 0, 'told': 0, 'not_told': 0, 'outlooks': {}, 'reasons': {}}
         """
         ranked = set(self.table.loc[self.table["rank"].notna(), "patient_id"])
-        first = self.table.drop_duplicates("patient_id").set_index("patient_id")["note"]
+        first = self.table.drop_duplicates("patient_id").set_index("patient_id")
         read = (self.roster["code"] == "").to_numpy()
         told = read & self.roster["patient_id"].isin(ranked).to_numpy()
         silent = self.roster[read & ~told]
-        reasons = silent["patient_id"].map(first).value_counts().to_dict()
+        reasons = silent["patient_id"].map(first["note"]).value_counts().to_dict()
+        kinds = self.roster.loc[told, "patient_id"].map(first["outlook"].astype(str).str.split(":").str[0])
         codes = self.roster.loc[~read, "code"].value_counts().to_dict()
         counts = {"rows_in": len(self.roster), "told": int(told.sum()), "not_told": int((~told).sum())}
-        return {**counts, "reasons": {**reasons, **{f"rejected: {c}": n for c, n in codes.items()}}}
+        outlooks = kinds.value_counts().to_dict()
+        return {
+            **counts,
+            "outlooks": outlooks,
+            "reasons": {**reasons, **{f"rejected: {c}": n for c, n in codes.items()}},
+        }
 
 
 def next_tests_of(
@@ -166,7 +173,8 @@ def next_tests(
         ``decides``, the share of draws in which the label set holds one answer; ``changes``, in which the decision is
         another than now, all grounds to abstain counted; ``information`` on the answer and ``entropy_reduction`` of the
         probability, in bits (the latter may be below 0); ``set_reduction``, by how many labels the set gets smaller.
-        ``cost`` and ``days``, NaN where open. Of the patient: ``probability`` and ``decision`` now; ``same_decision``,
+        ``cost``, with ``currency`` and ``cost_year``, and ``days``, NaN where open; costs of several years are added
+        as they stand. Of the patient: ``probability`` and ``decision`` now; ``same_decision``,
         the share of draws in which all tests together leave the decision as it is, and ``same_side``, in which they
         leave the probability on the same side of the average training patient's; ``expected_tests`` and
         ``expected_cost`` of the sequence, which stops at a decision; ``outlook``, in words. ``note``, why numbers are
@@ -199,7 +207,7 @@ def next_tests(
         for at in np.array_split(rows, -(-len(rows) // _AT_ONCE)):
             part = Alike(model, margins.iloc[at], tumours[at], now.iloc[at], held[at], core, site)
             lines += part.lines(missing, usable, tests, budget)
-    table = pd.DataFrame(lines, columns=list(COLUMNS)).astype({"rank": "Int64", "step": "Int64"})
+    table = pd.DataFrame(lines, columns=list(COLUMNS)).astype(dict.fromkeys(("rank", "step", "cost_year"), "Int64"))
     place = pd.Series(range(len(index)), index)
     order = pd.DataFrame({"patient": table["patient_id"].map(place), "rank": table["rank"].fillna(len(asked) + 1)})
     return table.loc[order.sort_values(["patient", "rank"], kind="stable").index].reset_index(drop=True)

@@ -49,11 +49,13 @@ def test_a_list_of_tests_that_is_none_is_refused(tmp_path, text):
     refused(tmp_path, text)
 
 
-@pytest.mark.parametrize("cost", ["-1", "0", ".nan", ".inf", "-.inf", "1e300", "free", "[1]", "null x"])
+@pytest.mark.parametrize(
+    "cost", ["-1", "0", ".nan", ".inf", "-.inf", "1.0e+300", "free", "[1]", "null x", "yes", "'500'"]
+)
 def test_a_cost_that_is_none_is_refused_and_not_shown(tmp_path, cost):
     said = refused(tmp_path, "currency: EUR\n" + PANEL % cost)
     assert "cost" in said
-    assert "1e300" not in said
+    assert "e+300" not in said
 
 
 def test_a_cost_without_a_currency_is_refused(tmp_path):
@@ -66,6 +68,24 @@ def test_an_unknown_block_is_named_in_short(tmp_path, block):
     assert "no such block" in said
     assert "\x1b" not in said
     assert len(said) < 400
+
+
+def test_a_block_named_twice_is_refused(tmp_path):
+    assert "named twice" in refused(tmp_path, "tests: {panel: {gives: [mutations, mutations]}}")
+
+
+@pytest.mark.parametrize("year", ["2026.5", "yes", "'2026'", "-2026", "20260"])
+def test_a_year_that_is_none_is_refused(tmp_path, year):
+    cost = f"{{value: 5, source: us, year: {year}}}"
+    assert "year" in refused(tmp_path, f"currency: EUR\ntests: {{panel: {{gives: [mutations], cost: {cost}}}}}")
+
+
+def test_days_that_are_missing_are_open_and_days_that_are_none_refused(tmp_path):
+    file = tmp_path / "open.yaml"
+    file.write_text("currency: EUR\n" + PANEL % "5")
+    assert DiagnosticTests.from_yaml(file).tests["panel"].days is None
+    for days in ("3", "{value: -3, source: us, year: 2026}", "{value: 3}"):
+        assert "days" in refused(tmp_path, f"tests: {{panel: {{gives: [mutations], days: {days}}}}}")
 
 
 def test_a_near_miss_is_told_its_neighbour(tmp_path):

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from theracast.errors import UsageError
-from theracast.models.sequences import EXACT, best_sequences
+from theracast.models.sequences import EXACT, SEARCHED, best_sequences
 
 
 def table(draws):
@@ -73,8 +73,43 @@ def test_who_is_settled_or_cannot_be_gets_no_test():
     assert (none.tests, none.reached, none.expected_cost) == ((), (), 0.0)
 
 
-def test_beyond_six_tests_it_is_greedy_and_says_so():
+@settings(max_examples=30, deadline=None)
+@given(data=st.data())
+def test_more_budget_never_reaches_less(data):
+    names = "abcdefgh"[: data.draw(st.integers(2, 8))]
+    costs = {n: data.draw(st.sampled_from([1.0, 2.0, 5.0])) for n in names}
+    rng = np.random.default_rng(data.draw(st.integers(0, 1000)))
+    needs = rng.random((8, len(names))) < 0.4  # a draw is settled once its tests are done, and some by nothing
+
+    def settled(tests):
+        done = np.array([n in tests for n in names])
+        return (needs.any(axis=1) & ~(needs & ~done).any(axis=1))[None]
+
+    reached = []
+    for budget in (*np.arange(1.0, 20.0, 1.0), None):
+        (plan,) = best_sequences(settled, costs, budget)
+        assert budget is None or sum(costs[t] for t in plan.tests) <= budget
+        assert plan.expected_cost <= sum(costs[t] for t in plan.tests) + 1e-9
+        assert list(plan.reached) == sorted(plan.reached)
+        reached.append(plan.reached[-1] if plan.tests else 0.0)
+    assert reached == sorted(reached)
+
+
+def test_of_seven_tests_the_dear_one_is_not_taken_before_two_cheap_ones():
+    """Per cost the first test is the best, and leaves no money for the pair that would settle more."""
     names = [f"t{k}" for k in range(EXACT + 1)]
+    found = {"t0": [0, 1, 2, 3, 4], "t1": [0, 1, 2], "t2": [5, 6, 7]}
+
+    def settled(tests):
+        return np.isin(np.arange(10), [d for t in tests for d in found.get(t, [])])[None]
+
+    (plan,) = best_sequences(settled, {**dict.fromkeys(names, 9.0), "t0": 3.0, "t1": 2.0, "t2": 2.0}, 4.0)
+    assert (plan.tests, plan.exact) == (("t1", "t2"), False)
+    assert plan.reached == pytest.approx((0.3, 0.6))
+
+
+def test_beyond_ten_tests_it_is_greedy_and_says_so():
+    names = [f"t{k}" for k in range(SEARCHED + 1)]
     useful = {"t3": 0.5, "t5": 0.25}
 
     def settled(tests):

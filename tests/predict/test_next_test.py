@@ -15,7 +15,7 @@ from theracast.models.indications import INDICATIONS
 from theracast.models.storage import save_model
 from theracast.predict.alike import COMPLETE
 from theracast.predict.diagnostic_tests import DiagnosticTests
-from theracast.predict.next_test import COLUMNS, NUMBERS, next_tests, next_tests_of, write_next_tests
+from theracast.predict.next_test import COLUMNS, NUMBERS, NextTests, next_tests, next_tests_of, write_next_tests
 from theracast.predict.open_blocks import EARLIER, FEW, NOTHING, open_blocks
 
 COHORTS = INDICATIONS["melanoma_ici"].cohorts
@@ -64,6 +64,7 @@ def test_a_row_for_each_patient_and_missing_test_the_best_first(model, hidden):
     assert (rows.groupby("patient_id").value_per_cost.diff().dropna() <= 0).all()
     assert (rows.value_per_cost == rows.changes / rows.cost).all()
     assert (rows.currency == "EUR").all()
+    assert (rows.cost_year == 2026).all()
     assert (rows.days == 3).all()
 
 
@@ -110,6 +111,16 @@ def test_the_sequence_stays_within_the_budget_and_reaches_no_more_with_less(mode
     reached = free.dropna(subset="step").sort_values(["patient_id", "step"])
     assert (reached.groupby("patient_id").reached.diff().dropna() >= 0).all()
     assert (free.expected_cost.dropna() <= 1600).all()
+
+
+def test_whoever_no_test_can_settle_has_nothing_to_order_and_is_counted(model, hidden):
+    """The panel alone cannot end an abstention: no step, a plain outlook, and a count in the account."""
+    rows = next_tests(model, hidden, listed(panel=(["mutations"], 1000)))
+    assert rows.step.isna().all()
+    assert (rows.outlook == "no test would settle it").all()
+    roster = pd.DataFrame({"patient_id": hidden.values.index, "code": ""})
+    account = NextTests(rows, roster, pd.DataFrame()).account()
+    assert (account["told"], account["outlooks"]) == (len(hidden), {"no test would settle it": len(hidden)})
 
 
 def test_without_all_costs_it_counts_tests_and_a_budget_leaves_the_unpriced_out(model, hidden):
@@ -202,6 +213,7 @@ def test_rows_in_are_told_and_not_told(model, tmp_path):
     account = write_next_tests(found, tmp_path / "next.parquet")
     assert (account["rows_in"], account["told"], account["not_told"]) == (4, 3, 1)
     assert account["reasons"] == {"rejected: THX-D15": 1}
+    assert sum(account["outlooks"].values()) == account["told"]
     assert json.loads((tmp_path / "next.json").read_text()) == account
     assert pd.read_parquet(tmp_path / "next.rejects.parquet").code.tolist() == ["THX-D15"]
     again = pd.read_parquet(tmp_path / "next.parquet")
@@ -234,8 +246,9 @@ def test_the_verb_reads_the_tests_of_the_site(folder, tmp_path):
     )
     said = printed("next-test", folder, "riaz2017_mel", "--costs", tmp_path / "costs.yaml")
     assert "exome" in said
-    assert "cost, EUR" in said
-    assert "700" in said
+    assert "cost, EUR (year)" in said
+    assert "700 (2026)" in said
+    assert "open" in said, "the days, which were not given"
     assert run("next-test", folder, "riaz2017_mel", "--budget", "-1").exit_code != 0
 
 
