@@ -3,16 +3,36 @@
 from __future__ import annotations
 
 import datetime
+import re
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from theracast.predict.card.checklists import CHECKLISTS, items
 from theracast.predict.packet.declared import read_declared
 
-_Number = Annotated[str, BeforeValidator(lambda n: str(n) if isinstance(n, int) else n)]
-_Text = Annotated[str, Field(min_length=1, max_length=4000)]
+#: Control characters, those that turn the direction of writing, and those that XML cannot hold.
+_UNSEEN = re.compile(
+    "[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069\\ufdd0-\\ufdef\\ufffe\\uffff]"
+)
+
+
+def _seen(text: str) -> str:
+    if _UNSEEN.search(text):
+        raise ValueError("it holds characters that cannot be seen")
+    return text
+
+
+def _numbered(held: Any) -> Any:
+    """Read numbers as text, and a heading with nothing below it as no answer."""
+    if held is None:
+        return {}
+    return {str(k) if type(k) is int else k: v for k, v in held.items()} if isinstance(held, dict) else held
+
+
+_Text = Annotated[str, Field(min_length=1, max_length=4000), AfterValidator(_seen)]
+_Items = Annotated[dict[str, _Text], BeforeValidator(_numbered)]
 _EXAMPLE = """\
 # Answers for a model card: only what you know. Number of the item, then the answer in your own words.
 by: ""             # who answers, as it shall stand in the card
@@ -46,16 +66,16 @@ class Answers(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
 
-    by: str = Field(min_length=1, max_length=200)
+    by: Annotated[str, AfterValidator(_seen)] = Field(min_length=1, max_length=200)
     date: str
-    tripod: dict[_Number, _Text] = Field(default_factory=dict)
-    probast: dict[_Number, _Text] = Field(default_factory=dict)
-    person: dict[_Number, _Text] = Field(default_factory=dict)
+    tripod: _Items = Field(default_factory=dict)
+    probast: _Items = Field(default_factory=dict)
+    person: _Items = Field(default_factory=dict)
 
     @field_validator("date")
     @classmethod
     def a_date(cls, date: str) -> str:
-        """Refuse what is no date.
+        """Refuse what is no date of an answer.
 
         Parameters
         ----------
@@ -70,7 +90,7 @@ class Answers(BaseModel):
         Raises
         ------
         ValueError
-            When it is none.
+            When it is none, or still to come.
 
         Examples
         --------
@@ -78,9 +98,13 @@ class Answers(BaseModel):
         '2026-01-31'
         """
         try:
-            return datetime.date.fromisoformat(date).isoformat()
+            told = datetime.date.fromisoformat(date)
         except ValueError:
             raise ValueError("a date such as 2026-01-31 is wanted") from None
+        # somewhere it may be tomorrow already
+        if told > datetime.datetime.now(datetime.UTC).date() + datetime.timedelta(days=1):
+            raise ValueError("the date is still to come")
+        return told.isoformat()
 
     @field_validator(*CHECKLISTS)
     @classmethod

@@ -214,4 +214,4 @@ def _add(parent: ElementTree.Element, name: str, held: object) -> None:
                 _add(element, inner, value)
         else:
             # what XML 1.0 cannot hold is left out
-            element.text = "".join(c for c in str(one) if c in "\t\n\r" or ord(c) >= 32)
+            element.text = "".join(c for c in str(one) if c in "\t\n\r" or (ord(c) >= 32 and c not in "\ufffe\uffff"))

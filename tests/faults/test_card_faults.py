@@ -45,6 +45,11 @@ def test_R04_a_store_that_takes_no_card_keeps_no_version(tmp_path, monkeypatch):
         (f"by: me\ndate: 2026-01-31\ntripod: {CANARY}\n", "not valid"),
         (f"by: me\ndate: 2026-01-31\ntripod:\n  19: {CANARY * 400}\n", "at most 4000"),
         (f"by: me\ndate: 2026-01-31\nelse: {CANARY}\n", "not permitted"),
+        (f"by: {CANARY}\ndate: 2999-01-01\n", "still to come"),
+        (f'by: "{CANARY}\\u202e"\ndate: 2026-01-31\n', "by: it holds characters that cannot be seen"),
+        (f'by: me\ndate: 2026-01-31\ntripod: {{19: "{CANARY}\\0"}}\n', "tripod 19: it holds characters"),
+        (f"by: me\ndate: 2026-01-31\ntripod: {{19: 4, 17: {CANARY}}}\n", "tripod 19: Input should be"),
+        (f"by: me\ndate: 2026-01-31\ntripod: {{true: {CANARY}}}\n", "not valid"),
     ],
 )
 def test_R08_answers_that_are_none_are_refused_without_repeating_them(tmp_path, text, wanted):
