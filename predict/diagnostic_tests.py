@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -190,7 +190,7 @@ class DiagnosticTests(BaseModel):
     @classmethod
     def _of(cls, text: str, where: str) -> Self:
         try:
-            fields = yaml.safe_load(text)
+            fields = _EachOnce(text).get_single_data()
         except (yaml.YAMLError, ValueError, RecursionError) as error:
             raise UsageError("the tests are not YAML", where=where, got=str(error).splitlines()[0][:200]) from None
         if not isinstance(fields, Mapping) or not all(isinstance(f, str) for f in fields):
@@ -203,3 +203,13 @@ class DiagnosticTests(BaseModel):
             raise UsageError(
                 "the tests are not valid", where=where, got=wrong, wanted="see features/tables/test_costs.yaml"
             ) from None
+
+
+class _EachOnce(yaml.SafeLoader):
+    """YAML of which the second of two equal keys does not replace the first in silence."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        keys = [str(key.value) for key, _ in node.value]
+        if len(set(keys)) < len(keys):
+            raise yaml.constructor.ConstructorError(None, None, "a name stands twice", node.start_mark)
+        return super().construct_mapping(node, deep)

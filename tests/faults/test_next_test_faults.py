@@ -70,6 +70,16 @@ def test_an_unknown_block_is_named_in_short(tmp_path, block):
     assert len(said) < 400
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["tests: {panel: {gives: [mutations]}, panel: {gives: [signatures]}}", "tests: {}\n" + PANEL % "5",
+     "currency: EUR\n" + (PANEL % "5").replace("source: us", "source: us, value: 6")],
+)  # fmt: skip
+def test_a_name_that_stands_twice_is_refused(tmp_path, text):
+    """The second would replace the first, and a test or a price be gone."""
+    assert "a name stands twice" in refused(tmp_path, text)
+
+
 def test_a_block_named_twice_is_refused(tmp_path):
     assert "named twice" in refused(tmp_path, "tests: {panel: {gives: [mutations, mutations]}}")
 
