@@ -158,6 +158,8 @@ def code_here(claim: Claim) -> dict[str, str]:
     code = code_of(claim.folder / claim.by.split()[0])
     # the YAMLs of others that a script reads: with other settings it would write other tables
     text = "\n".join((claim.folder / name).read_text(encoding="utf-8") for name in code if "/" not in name)
+    if ".yaml" not in text:
+        return code
     text += json.dumps(settings_in(claim.file))
     others = {f.name: f for f in sorted(claim.folder.glob("*.yaml")) if f != claim.file}
     read = [n for n, f in others.items() if f'"{f.stem}"' in text or f'"{n}"' in text]

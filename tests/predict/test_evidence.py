@@ -13,7 +13,7 @@ from theracast.predict.cli import app
 from theracast.predict.evidence.claims import claim_named, evidence_folder, read_claims
 from theracast.predict.evidence.code import code_of
 from theracast.predict.evidence.pages import claim_page, index_page
-from theracast.predict.evidence.records import overview, read_run, record_of, state_of
+from theracast.predict.evidence.records import code_here, overview, read_run, record_of, state_of
 from theracast.predict.evidence.running import Difference, compare_claim, run_claim
 
 ROOT = Path(__file__).parents[2] / "experiments"
@@ -220,6 +220,9 @@ def test_the_settings_of_others_that_a_script_reads_count(folder, claim):
     assert state(folder) == ("fresh", "")
     change(folder / "other.yaml", "m: 1", "m: 2")
     assert state(folder) == ("stale", "code: other.yaml")
+    (folder / "plain.py").write_text('print("other")\n')
+    (folder / "plain.yaml").write_text("claim: It needs none.\nrun: {by: plain.py}\n")
+    assert list(code_here(claim_named(folder, "plain"))) == ["plain.py"], "a word that is no YAML"
 
 
 def test_claims_of_one_script_are_run_once(folder, claim):
