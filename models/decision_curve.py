@@ -122,8 +122,8 @@ def decision_table(predictions: pd.DataFrame, model: str, thresholds: ArrayLike 
     DataFrame
         One row per cohort and threshold: ``cohort`` and the columns of `net_benefit`, with ``state``: empty, or
         ``too few to tell`` below 10 responders or 10 non-responders. The cohort ``mean of the cohorts`` is the mean
-        over those of no such state, each counting the same, with Student's 95% interval over cohorts; it comes with
-        two of them or more.
+        over those of no such state, each counting the same, with Student's 95% interval over cohorts, or that of the
+        mean of the cohorts' own intervals where it is wider; it comes with two of them or more.
 
     Raises
     ------
@@ -175,10 +175,14 @@ def _weighed(
 
 
 def _mean_over_cohorts(table: pd.DataFrame) -> pd.DataFrame:
-    grouped = table.groupby("threshold")[["net_benefit", "treat_all", "gain"]]
-    mean, k = grouped.mean(), table["cohort"].nunique()
-    half = grouped.std() * float(stdtrit(k - 1, 0.975)) / np.sqrt(k)
-    ends = {"lower": mean["net_benefit"] - half["net_benefit"], "upper": mean["net_benefit"] + half["net_benefit"]}
-    ends |= {"gain_lower": mean["gain"] - half["gain"], "gain_upper": mean["gain"] + half["gain"]}
-    found = mean.assign(**ends, cohort=MEAN_OF_COHORTS, state="").reset_index()
+    """Average over cohorts, with the wider of Student's interval and that of the cohorts' own, put together."""
+    grouped = table.groupby("threshold")
+    mean, k = grouped[["net_benefit", "treat_all", "gain"]].mean(), table["cohort"].nunique()
+    for value, lower, upper in (("net_benefit", "lower", "upper"), ("gain", "gain_lower", "gain_upper")):
+        over = grouped[value].std() * float(stdtrit(k - 1, 0.975)) / np.sqrt(k)
+        for end, sign in ((lower, -1.0), (upper, 1.0)):
+            # cohorts of which each treats nobody agree, and still none of them knows
+            within = np.sqrt(((table[value] - table[end]) ** 2).groupby(table["threshold"]).sum()) / k
+            mean[end] = mean[value] + sign * np.maximum(over, within)
+    found = mean.assign(cohort=MEAN_OF_COHORTS, state="").reset_index()
     return found[["cohort", "threshold", *_COLUMNS, "state"]]

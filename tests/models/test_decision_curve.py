@@ -129,13 +129,26 @@ def test_a_validation_tells_every_cohort_and_the_mean_of_the_large_ones(rng):
     assert len(known) == 79
     assert found[found.cohort == "a"][list(alone)].reset_index(drop=True).equals(alone)
     wide = found.pivot_table("gain", "threshold", "cohort")
+    ends = found.assign(reach=found.gain_upper - found.gain).pivot_table("reach", "threshold", "cohort")
     mean = found[found.cohort == MEAN_OF_COHORTS].set_index("threshold")
     for at in (0.3, 0.5):
         a, b = wide.loc[at, ["a", "b"]]
         assert mean.gain[at] == pytest.approx((a + b) / 2)
         # two values: their standard error is half their distance, and t on one degree of freedom is 12.706
-        assert mean.gain_upper[at] - mean.gain[at] == pytest.approx(12.7062047 * abs(a - b) / 2)
-        assert mean.gain_lower[at] == pytest.approx(2 * mean.gain[at] - mean.gain_upper[at])
+        reach = max(12.7062047 * abs(a - b) / 2, np.hypot(*ends.loc[at, ["a", "b"]]) / 2)
+        assert mean.gain_upper[at] - mean.gain[at] == pytest.approx(reach)
+        assert mean.gain_lower[at] <= mean.gain[at]
+
+
+def test_cohorts_that_agree_by_treating_nobody_leave_the_mean_an_interval():
+    """Student's interval alone would be a point: 0 of 20, 0 of 20."""
+    one = pd.DataFrame({"y": [0, 1] * 20, MODEL: 0.2})
+    found = decision_table(pd.concat([one.assign(cohort=c) for c in "ab"]), MODEL, [0.5]).set_index("cohort")
+    mean = found.loc[MEAN_OF_COHORTS]
+    assert (mean.net_benefit, mean.gain) == (0.0, 0.0)
+    assert mean.upper == pytest.approx(found.loc["a", "upper"] / np.sqrt(2))
+    assert mean.gain_lower == pytest.approx(found.loc["a", "gain_lower"] / np.sqrt(2))
+    assert mean.lower < 0 < mean.upper
 
 
 def test_one_large_cohort_has_no_mean_and_nobody_no_rows(rng):
