@@ -165,7 +165,7 @@ def outcome_until(time: ArrayLike, event: ArrayLike, horizon: float) -> pd.DataF
 
     Examples
     --------
-    >>> outcome_until([4, 5, 9], [0, 1, 0], 7).values.tolist()
+    >>> outcome_until([4, 5, 9], [0, 1, 0], 7).round(2).values.tolist()
     [[nan, 0.0], [1.0, 1.5], [0.0, 1.5]]
     """
     times, happened = _read(time, event)
