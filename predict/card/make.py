@@ -74,7 +74,7 @@ def make_card(facts: CardFacts, answers: Answers | None = None, made: str = "") 
     sections = (
         use_section(facts),
         *result_sections(facts),
-        Section("limits", "Limits", (Bullets(limits),), "Each follows from what the run kept, and none was written by hand."),
+        Section("limits", "Limits", (Bullets(limits),), "Each follows from what the run kept."),
         abstention_section(facts),
         data_section(facts),
         inputs_section(facts),
