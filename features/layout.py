@@ -193,7 +193,7 @@ def is_late(word: object) -> bool:
     >>> [is_late(w) for w in ("on-treatment", "C2D1", "week 6", "pre-treatment, post-surgery", "day 1", None)]
     [True, True, True, False, False, False]
     """
-    text = "" if pd.isna(word) else str(word).lower()  # type: ignore[call-overload]
+    text = "" if pd.isna(word) else str(word).lower()
     return bool((_AFTER_TREATMENT if _BEFORE.match(text) else _AFTER).search(text))
 
 

@@ -154,9 +154,9 @@ def train(
         progress(f"read {name}")
         read = load_cohort(name)
         cohorts[name] = experiment.admitted(read)
-        late = len(read) - len(cohorts[name])
-        if late:
-            what = f"{late} of {len(read)} patients were sampled after treatment began"
+        gone = len(read) - len(cohorts[name])
+        if gone:
+            what = f"{gone} of {len(read)} patients were sampled after treatment began"
             left_out.append(Finding("late_feature", what, name, reason="they are left out (late: leave_out)"))
     model = ResponseModel(
         experiment.indication, experiment.learner, options=experiment.options, tumour_aware=experiment.tumour_aware

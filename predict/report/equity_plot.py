@@ -46,7 +46,8 @@ def equity_forest(validation: Validation) -> Figure:
     -------
     Figure
         One row per group with 95% intervals; what differs from the other patients of the same cohorts after Holm's
-        adjustment is a star in another colour. A sentence where no groups were looked at.
+        adjustment is a star in another colour, and an interval that goes on beyond the axis ends in an arrow. A
+        sentence where no groups were looked at.
 
     Examples
     --------
@@ -106,10 +107,15 @@ def _mark(ax: Any, row: pd.Series, metric: str, at: float, ends: tuple[float, fl
     if value != value:
         if metric == "auc":
             ax.text(ends[0], at, "too few", va="center", fontsize=7, alpha=0.9)
+        elif metric == "missed" and row["auc"] == row["auc"]:
+            ax.text(ends[0], at, "too few answered", va="center", fontsize=7, alpha=0.9)
         return
     differs = metric in METRICS and row[f"{metric}_gap_p"] < ALPHA
     colour = PALETTE[1] if differs else PALETTE[0]
     ax.plot([max(lower, ends[0]), min(upper, ends[1])], [at, at], color=colour, lw=1.3, solid_capstyle="butt")
+    for beyond, end, arrow in ((lower < ends[0], ends[0], "<"), (upper > ends[1], ends[1], ">")):
+        if beyond:
+            ax.plot(end, at, arrow, ms=3.2, color=colour, clip_on=False)
     mark, size = ("*", 8) if differs else ("o", 4.4)
     ax.plot(min(max(value, ends[0]), ends[1]), at, mark, ms=size, color=colour, clip_on=False)
 

@@ -128,6 +128,17 @@ def test_the_forest_has_a_mark_for_what_is_known_and_says_where_too_few(validati
     assert len(few) == held["auc"].isna().sum()
 
 
+def test_an_interval_beyond_its_axis_ends_in_an_arrow_and_nobody_answered_is_said(validation):
+    row = (validation.equity["attribute"] == "sex") & (validation.equity["group"] == "female")
+    equity = validation.equity[row].assign(calibration_lower=-0.9, calibration_upper=0.1, missed=np.nan)
+    figure = equity_forest(Validation(validation.predictions, validation.table, validation.mean, equity=equity))
+    panels = {ax.get_title(): ax for ax in figure.axes}
+    markers = [line.get_marker() for line in panels["observed − expected"].get_lines()]
+    assert (markers.count("<"), markers.count(">")) == (1, 0)
+    assert [t.get_text() for t in panels["responders missed"].texts] == ["too few answered"]
+    assert "<" not in {line.get_marker() for line in panels["AUC"].get_lines()}
+
+
 def test_a_gap_that_stands_is_a_star(validation):
     equity = validation.equity.copy()
     row = (equity["attribute"] == "sex") & (equity["group"] == "female")
