@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -88,7 +90,12 @@ def _run(
         raise UsageError("--minutes leaves out claims that are compared", where="--minutes", fix="Add --compare.")
     claims = [claim_named(place, n) for n in names] if names else list(read_claims(place).values())
     if compare:
-        _compare(claims, minutes)
+        # a scheduler that ends it finds what is kept put back
+        before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+        try:
+            _compare(claims, minutes)
+        finally:
+            signal.signal(signal.SIGTERM, before)
         return
     from theracast.predict.evidence.running import run_claim
 

@@ -268,9 +268,14 @@ def _script(claim: Claim, progress: Callable[[str], None]) -> None:
     with subprocess.Popen(  # noqa: S603 - a script of the folder that the user named
         command, cwd=claim.folder.parent, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
-        for line in process.stdout or ():
-            last = line.strip() or last
-            progress(last)
+        try:
+            for line in process.stdout or ():
+                last = line.strip() or last
+                progress(last)
+        except BaseException:
+            # it would go on writing over what is put back
+            process.kill()
+            raise
     if process.returncode:
         raise SetupError(
             "the script of the claim failed",

@@ -2,6 +2,8 @@
 
 import json
 import re
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -161,6 +163,20 @@ def test_what_kept_stays_when_the_run_fails(folder, claim):
                                      ".write_text('half')\nraise SystemExit('no luck')\n")  # fmt: skip
     with pytest.raises(SetupError, match="no luck"):
         compare_claim(again(folder))
+    assert (folder / "small" / "means.csv").read_bytes() == kept
+
+
+def test_who_ends_a_comparison_finds_what_was_kept(folder, claim):
+    run_claim(claim)
+    kept = (folder / "small" / "means.csv").read_bytes()
+    (folder / "small.py").write_text(
+        "import time\nfrom pathlib import Path\nfile = Path(__file__).with_name('small') / 'means.csv'\n"
+        "file.write_text('half')\nprint('begun', flush=True)\ntime.sleep(60)\nfile.write_text('late')\n"
+    )
+    began = time.monotonic()
+    with pytest.raises(SystemExit):
+        compare_claim(again(folder), lambda line: sys.exit(143))
+    assert time.monotonic() - began < 50
     assert (folder / "small" / "means.csv").read_bytes() == kept
 
 
