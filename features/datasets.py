@@ -34,6 +34,8 @@ class Study:
         Where its files are, within the data folder.
     read : callable
         Takes that folder, gives the cohort.
+    about, reference, disease : str
+        What was measured before what; DOI, empty where the study names none; who the patients are.
 
     Examples
     --------
@@ -43,14 +45,32 @@ class Study:
 
     folder: str
     read: Callable[[Path], Cohort]
+    about: str = ""
+    reference: str = ""
+    disease: str = ""
 
 
+_LIPIDS = "10.1038/s41467-020-19176-z"
+#: What the studies of arthritis are, and their DOIs.
+_ARTHRITIS = {
+    "ra_lipids_discovery": ("plasma lipid mediators before a csDMARD, discovery", _LIPIDS),
+    "ra_lipids_validation": ("plasma lipid mediators before a csDMARD, validation", _LIPIDS),
+    "ra_lipids_antitnf": ("plasma lipid mediators before a TNF inhibitor, of a thesis", ""),
+    "ra_proteome": ("plasma proteins and disease activity before combinations of csDMARDs", ""),
+    "ra_repertoire": ("receptor repertoires and HLA before four TNF inhibitors", "10.5281/zenodo.10641094"),
+}
 #: Studies between whose therapies is chosen; none may be shipped. A new one is a reader and a line here.
 STUDIES: Registry[Study] = Registry(
     "study",
     {
-        **{name: Study("ra", partial(read_arthritis, name)) for name in ARTHRITIS},
-        "certifi": Study("ra/certifi_crohns_ustekinumab", read_certifi),
+        **{n: Study("ra", partial(read_arthritis, n), *_ARTHRITIS[n], "rheumatoid arthritis") for n in ARTHRITIS},
+        "certifi": Study(
+            "ra/certifi_crohns_ustekinumab",
+            read_certifi,
+            "CERTIFI, a randomised trial of ustekinumab",
+            "10.1056/NEJMoa1203572",
+            "Crohn's disease",
+        ),
     },
 )
 

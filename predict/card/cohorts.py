@@ -122,7 +122,8 @@ def cohort_facts(about: Mapping[str, Any], studies: tuple[str, ...] = ()) -> tup
     data = about.get("data") or {}
     named = [str(c) for c in experiment.get("cohorts") or ()] or [c for c in data if c not in held] or list(studies)
     counted = _counted(about)
-    return tuple(_facts(name, role, str(data.get(name, "")), counted)
+    given = _given(about)
+    return tuple(_facts(name, role, str(data.get(name, "")), counted, given)
                  for role, names in ((TRAINED, named), (HELD_OUT, held)) for name in names)  # fmt: skip
 
 
@@ -136,11 +137,19 @@ def _counted(about: Mapping[str, Any]) -> dict[str, tuple[int, int, int]]:
     return found
 
 
-def _facts(name: str, role: str, digest: str, counted: Mapping[str, tuple[int, int, int]]) -> CohortFacts:
+def _given(about: Mapping[str, Any]) -> dict[str, str]:
+    """Name the therapies that were given in each study of a choice."""
+    arms = pd.DataFrame(about.get("evidence") or (), columns=["study", "therapy"]).dropna()
+    return {str(study): ", ".join(part["therapy"]) for study, part in arms.groupby("study")}
+
+
+def _facts(
+    name: str, role: str, digest: str, counted: Mapping[str, tuple[int, int, int]], given: Mapping[str, str]
+) -> CohortFacts:
     n, r, nr = counted.get(name, (None, None, None))
     card = _card(name)
     if not card:
-        return CohortFacts(shown_name(name), role, digest, n, r, nr, **_listed(name))
+        return CohortFacts(shown_name(name), role, digest, n, r, nr, treatment=given.get(name, ""), **_listed(name))
     return CohortFacts(
         shown_name(name),
         role,
@@ -175,5 +184,7 @@ def _listed(name: str) -> dict[str, Any]:
             traps = (source.caveats,) if source.caveats else ()
             return {"reference": source.reference, "licence": source.licence, "paper": source.about, "traps": traps}
     if name in STUDIES:
-        return {"paper": "a public study, read from a folder of its own", "licence": "not shipped: its terms forbid it"}
+        study = STUDIES[name]
+        known = {"paper": study.about, "reference": study.reference, "cancer": study.disease}
+        return {**known, "licence": "not shipped: its terms forbid it"}
     return {}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from theracast.models.fusion import SET_LEVEL
+from theracast.models.ranking import RANKED
+from theracast.predict.card.choices import choice_evidence
 from theracast.predict.card.facts import CardFacts
 from theracast.predict.card.groups import by_tumour
 from theracast.predict.card.said import estimate, ours, overlapping
@@ -64,11 +66,13 @@ def headline(facts: CardFacts) -> str:
     ''
     """
     if facts.chooses:
-        table = facts.kept("evidence")
-        if table is None or table.empty:
+        table = choice_evidence(facts)
+        if table.empty:
             return ""
-        ranked = int((table["state"] == "ranked").sum())
-        return f"{ranked} of {len(table)} therapies can be ranked; the others are shown with the reason why not."
+        ranked = int((table["state"] == RANKED).sum())
+        if not ranked:
+            return "No therapy can be ranked above another; each is shown with the reason why not"
+        return f"{ranked} of {len(table)} therapies can be ranked; the others are shown with the reason why not"
     validation = facts.validation
     mean = ours(validation.mean) if validation is not None else None
     if validation is None or mean is None:

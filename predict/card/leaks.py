@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from theracast.predict.card.choices import NOT_LOOKED
 from theracast.predict.card.facts import CardFacts
 from theracast.predict.card.parts import Grid, Part, Section, Words
 from theracast.predict.card.said import listing
@@ -117,6 +118,8 @@ def leakage_section(facts: CardFacts) -> Section:
         for r in table.to_dict("records")
     )
     columns = ("Sentinel", "What it found", "Where", "Why it did not stop")
+    if facts.chooses:
+        parts.append(Words(NOT_LOOKED))
     if rows:
         parts.append(Grid("Findings, and what was done about them", columns, rows, columns[1:]))
     return Section("leakage", title, tuple(parts))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from theracast.models.validate import MODEL, Validation
+from theracast.predict.card.choices import choice_limits
 from theracast.predict.card.facts import CardFacts
 from theracast.predict.card.groups import by_tumour, differing
 from theracast.predict.card.leaks import left_out, waivers
@@ -32,12 +33,7 @@ def limits_of(facts: CardFacts) -> tuple[str, ...]:
     'No validation lies with the model: how well it does is not known from this card.'
     """
     said = [] if facts.chooses else _of_validation(facts.validation)
-    if facts.chooses:
-        said.append(
-            "Nobody drew lots for who got which therapy, unless a study says so: what a therapy would have brought "
-            "is an estimate."
-        )
-    said += _of_people(facts) + _of_leaks(facts) + _of_data(facts)
+    said += choice_limits(facts) + _of_people(facts) + _of_leaks(facts) + _of_data(facts)
     said.append("Every cohort was collected before the model was made; the run knows of no prospective use.")
     return tuple(said)
 

@@ -13,6 +13,7 @@ from theracast.models.estimates import wilson
 from theracast.models.fusion import SET_LEVEL
 from theracast.models.published import PUBLISHED
 from theracast.models.validate import MODEL, Validation
+from theracast.predict.card.choices import choice_evidence
 from theracast.predict.card.cohorts import shown_name
 from theracast.predict.card.facts import CardFacts
 from theracast.predict.card.groups import equity_section
@@ -246,9 +247,9 @@ def _utility(facts: CardFacts) -> Section:
 
 
 def _arms(facts: CardFacts) -> Section:
-    table = facts.kept("evidence")
+    table = choice_evidence(facts)
     title = "What each therapy's model rests on"
-    if table is None or table.empty:
+    if table.empty:
         return Section("performance", title, (Words(f"{_NO}no evidence lies with the model.", "open"),))
     rows = tuple(
         (
@@ -272,7 +273,7 @@ def _arms(facts: CardFacts) -> Section:
                 "AUC with 90% interval and Brier score, of patients whom the model had not seen",
                 columns,
                 rows,
-                ("State", "Reason"),
+                ("Study", "State", "Reason"),
             ),
         ),
         "A therapy may be ranked only where its model orders patients it had not seen, and only beside others of "

@@ -11,6 +11,7 @@ from theracast.models.prognosis import EVENTS_PER_FEATURE
 from theracast.models.selection_spec import SelectionSpec
 from theracast.models.validate import MODEL
 from theracast.predict.card.checklists import filled, read_knowledge
+from theracast.predict.card.choices import HUNDRED, choice_words
 from theracast.predict.card.cohorts import CohortFacts
 from theracast.predict.card.facts import CardFacts
 from theracast.predict.card.leaks import left_out, passed, waivers
@@ -24,9 +25,6 @@ from theracast.predict.card.said import (
     overlapping,
 )
 from theracast.predict.tables import EQUITY_SHOWN
-
-#: Patients of either kind that a cohort should have to judge a model by (Collins 2016, 10.1002/sim.6787).
-HUNDRED = 100
 
 
 def words_of(facts: CardFacts, headline: str, limits: int) -> dict[str, str]:
@@ -63,7 +61,7 @@ def words_of(facts: CardFacts, headline: str, limits: int) -> dict[str, str]:
     words |= {"theracast": str((facts.environment.get("versions") or {}).get("theracast") or "")}
     words |= {"code_digest": str(facts.environment.get("code") or "")}
     words |= {"n_features": str(len(facts.features)) if facts.features else ""}
-    words |= _built(facts) | _data(facts) | _performance(facts) | _trust(facts)
+    words |= _built(facts) | _data(facts) | _performance(facts) | _trust(facts) | choice_words(facts)
     return words
 
 
@@ -123,7 +121,7 @@ def _data(facts: CardFacts) -> dict[str, str]:
         judged = sum(c.n or 0 for c in cohorts)
         words["n_judged"] = f"{judged} patients of {len(cohorts)} cohorts to judge it."
         words["rates"] = "; ".join(f"{c.name} {_rate(c)}" for c in cohorts)
-        tumours = f"Tumours: {_counted(c.cancer for c in cohorts if c.cancer)}; " if cohorts[0].cancer else ""
+        tumours = f"Disease: {_counted(c.cancer for c in cohorts if c.cancer)}; " if cohorts[0].cancer else ""
         rates = sorted(map(_rate, cohorts), key=_as_number)
         words["differences"] = f"{tumours}response rates from {rates[0]} to {rates[-1]}."
         unknown = sum(c.unknown or 0 for c in cohorts)
@@ -199,7 +197,7 @@ def _trust(facts: CardFacts) -> dict[str, str]:
     if found is not None:
         waived = [str(r["sentinel"]) for r in waivers(found)]
         words["leakage"] = passed(found)
-        words["reply_leakage"] = "probably no" if waived else "yes"
+        words["reply_leakage"] = "probably no" if waived else "probably yes" if facts.chooses else "yes"
         words["timing"] = (
             f"{words['leakage']} One sentinel looks for what was measured after treatment began, where the tables date "
             "it or name the sampling; elsewhere the run does not know."

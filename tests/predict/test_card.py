@@ -169,9 +169,26 @@ def test_a_choice_between_therapies_has_a_card():
     card = make_card(facts, made=MADE)
     assert len(section(card, "performance").parts[0].rows) == 2
     assert "rank" in card.headline
-    assert item(card, "probast", "evaluation 4.6").status == OPEN
+    assert item(card, "probast", "evaluation 4.6").reply == "probably no"  # blocks are fitted once
+    assert re.search(r"etanercept \d+ for 16 and", item(card, "probast", "development 4.1").answer)
+    assert "of one study" in item(card, "tripod", "23b").answer
+    assert any("are not given the response" in text for text in section(card, "limits").parts[0].lines)
     assert all(written(card).values())
     assert "etanercept" in to_markdown(card)
+
+
+def test_a_choice_says_which_sentinel_does_not_look_and_how_its_patients_were_chosen():
+    """SIMULATED; a therapy beside which no other of its study can stand is not called one that can be ranked."""
+    chosen = choice_predictor()
+    evidence = chosen.model.evidence_.assign(study="simulated", state=["ranked", "insufficient"])
+    settings = {"propensity": {"etanercept": 0.7, "rituximab": 0.3}}
+    kept = {"sentinels": [], "experiment": {"settings": settings}, "evidence": evidence.to_dict("records")}
+    card = make_card(facts_of(chosen.model, kept, name="c", digest=chosen.digest), made=MADE)
+    assert section(card, "leakage").parts[1].text.startswith("The sentinel fit_on_test_rows does not look at a choice")
+    assert item(card, "probast", "evaluation 4.5").reply == "probably yes"
+    assert "by lot, in known shares: etanercept 70% and rituximab 30%" in section(card, "limits").parts[0].lines[0]
+    assert card.headline.startswith("No therapy can be ranked")
+    assert section(card, "performance").parts[0].rows[0][6] == "not comparable"
 
 
 # ---------------------------------------------------------------- people
