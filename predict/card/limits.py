@@ -6,6 +6,7 @@ import pandas as pd
 
 from theracast.models.validate import MODEL, Validation
 from theracast.predict.card.choices import choice_limits
+from theracast.predict.card.cohorts import shown_name
 from theracast.predict.card.facts import CardFacts
 from theracast.predict.card.groups import by_tumour, differing
 from theracast.predict.card.leaks import left_out, waivers
@@ -104,11 +105,27 @@ def _of_people(facts: CardFacts) -> list[str]:
     notes = table["note"].fillna("").astype(str)
     few = [f"{attribute_title(r.attribute)}: {r.group}" for r in table[notes.str.contains("too few")].itertuples()]
     unknown = [str(a) for a, part in table.groupby("attribute", sort=False) if set(part["group"]) == {"not known"}]
-    said = _foreign(facts) + differing(table)
+    said = _off_level(table) + _foreign(facts) + differing(table)
     if few:
         said.append(f"Groups of too few patients to tell: {listing(few, 12)}.")
     if unknown:
         said.append(f"Not known of any patient: {listing([attribute_title(u) for u in unknown])}.")
+    return said
+
+
+def _off_level(table: pd.DataFrame) -> list[str]:
+    """Name the studies whose response rate the mean probability missed."""
+    studies = table[table["attribute"] == "study"]
+    if studies.empty or "calibration_lower" not in studies:
+        return []
+    said = []
+    for off, what in (
+        (studies[studies["calibration_lower"] > 0], "few"),
+        (studies[studies["calibration_upper"] < 0], "many"),
+    ):
+        told = [f"{shown_name(str(r['group']))}, {estimate(r, 'calibration')}" for r in off.to_dict("records")]
+        if told:
+            said.append(f"Too {what} responses were predicted (observed − expected) in {'; '.join(told)}.")
     return said
 
 

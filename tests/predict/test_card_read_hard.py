@@ -57,6 +57,10 @@ def test_calibration_has_observed_less_expected_and_coverage_an_interval():
     card = card_of(FULL | {"equity": [study], "validation": [
         r | {"calibration_slope": 0.5, "calibration_slope_lower": 0.1, "calibration_slope_upper": 0.8, "brier": 0.2}
         for r in FULL["validation"]]})  # fmt: skip
+    assert not any("observed − expected" in line for line in section(card, "limits").parts[0].lines)
+    off = study | {"calibration": 0.1, "calibration_lower": 0.03, "calibration_upper": 0.18}
+    lines = section(card_of(FULL | {"equity": [off]}), "limits").parts[0].lines
+    assert "Too few responses were predicted (observed − expected) in first_mel, .10 (.03–.18)." in lines
     grid = section(card, "calibration").parts[1]
     assert [r[1] for r in grid.rows] == [".10 (.00–.20)", "–", "–"]
     assert "observed minus expected" in item(card, "tripod", "12e").answer
