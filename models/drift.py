@@ -67,7 +67,8 @@ def drift_table(
     """Hold new patients against those before, column by column.
 
     A column has drifted when its index is above `SHIFTED`, and the bins differ by a chi-squared test at .01 divided
-    among the columns: 1 of 100 tables without any drift has a notice.
+    among the columns: at most 1 of 100 tables without any drift has a notice, where the size of the reference is told.
+    Where it is not, the reference counts as the truth, and notices by chance are several times as many.
 
     Parameters
     ----------
