@@ -9,8 +9,8 @@ import pandas as pd
 from theracast.models.baselines import BASELINES
 from theracast.models.estimates import Estimate
 from theracast.models.fusion import SET_LEVEL
-from theracast.models.ranking import RANKED
-from theracast.models.selection import SelectionModel
+from theracast.models.ranking import NOT_COMPARABLE, RANKED
+from theracast.models.selection import ONE_LEFT, SelectionModel
 from theracast.models.subgroups import ATTRIBUTES, SMALLEST
 from theracast.models.validate import MODEL, Validation
 
@@ -228,6 +228,32 @@ def equity_rows(validation: Validation, attributes: Sequence[str] = EQUITY_SHOWN
     return pd.DataFrame(rows)
 
 
+def as_met(evidence: pd.DataFrame) -> pd.DataFrame:
+    """Give the evidence of each therapy as patients meet it: one that no other of its study can stand beside is alone.
+
+    Parameters
+    ----------
+    evidence : DataFrame
+        One row per therapy: ``study``, ``state``, ``reason``.
+
+    Returns
+    -------
+    DataFrame
+        The same, with ``not comparable`` for a therapy that is alone.
+
+    Examples
+    --------
+    >>> line = {"study": "certifi", "therapy": "ustekinumab", "state": "ranked", "reason": ""}
+    >>> as_met(pd.DataFrame([line])).state.tolist()
+    ['not comparable']
+    """
+    ranked = evidence["state"] == RANKED
+    alone = ranked & (ranked.groupby(evidence["study"]).transform("sum") < 2)
+    return evidence.assign(
+        state=evidence["state"].where(~alone, NOT_COMPARABLE), reason=evidence["reason"].where(~alone, ONE_LEFT)
+    )
+
+
 def evidence_rows(model: SelectionModel) -> pd.DataFrame:
     """Say what the model of each therapy rests on.
 
@@ -248,7 +274,7 @@ def evidence_rows(model: SelectionModel) -> pd.DataFrame:
     """
     reads = {(a.study, a.therapy): a.reads for a in model.selection.arms}
     rows = []
-    for _, r in model.evidence_.iterrows():
+    for _, r in as_met(model.evidence_).iterrows():
         rows.append(
             {
                 "therapy": r["therapy"],

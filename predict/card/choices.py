@@ -8,12 +8,11 @@ from typing import Any
 import pandas as pd
 
 from theracast.models.prognosis import EVENTS_PER_FEATURE
-from theracast.models.ranking import NOT_COMPARABLE, RANKED
-from theracast.models.selection import ONE_LEFT
 from theracast.models.selection_spec import SelectionSpec
 from theracast.predict.card.facts import CardFacts
 from theracast.predict.card.said import listing
 from theracast.predict.card.small_cells import count
+from theracast.predict.tables import as_met
 
 #: Patients of either kind that a cohort should have to judge a model by (Collins 2016, 10.1002/sim.6787).
 HUNDRED = 100
@@ -126,11 +125,7 @@ def choice_evidence(facts: CardFacts) -> pd.DataFrame:
     table = facts.kept("evidence")
     if table is None or table.empty or not {"study", "state", "reason"} <= set(table):
         return pd.DataFrame() if table is None else table
-    ranked = table["state"] == RANKED
-    alone = ranked & (ranked.groupby(table["study"]).transform("sum") < 2)
-    return table.assign(
-        state=table["state"].where(~alone, NOT_COMPARABLE), reason=table["reason"].where(~alone, ONE_LEFT)
-    )
+    return as_met(table)
 
 
 def _rarer(row: Mapping[str, Any]) -> int:

@@ -186,5 +186,5 @@ def _listed(name: str) -> dict[str, Any]:
     if name in STUDIES:
         study = STUDIES[name]
         known = {"paper": study.about, "reference": study.reference, "cancer": study.disease}
-        return {**known, "licence": "not shipped: its terms forbid it"}
+        return {**known, "licence": "not shipped: its terms do not allow it, or none are stated"}
     return {}
