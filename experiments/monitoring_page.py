@@ -80,6 +80,11 @@ def monitoring_part(folder: Path = HERE) -> str:
     )
 
 
+def monitoring_summary(folder: Path = HERE / "monitoring") -> str:
+    """Say in a line what experiments/monitoring.py last found of false alarms."""
+    return f"- `theracast monitor`: {false_alarms(pd.read_csv(folder / 'lives_simulated.csv'))}"
+
+
 def false_alarms(lives: pd.DataFrame) -> str:
     """Say how many simulated lives had an alarm while everything held."""
     hold = lives[lives["kind"] == "hold"]

@@ -89,6 +89,23 @@ def next_test_part(folder: Path = HERE / "next_test") -> str:
     return "\n\n".join(parts)
 
 
+def next_test_summary(folder: Path = HERE / "next_test") -> list[str]:
+    """Say in a line per recipe how many tests next-test saves, and how many decisions stay as they are."""
+    policies = pd.read_csv(folder / "policies.csv")
+    recipes = yaml.safe_load((HERE / "next_test.yaml").read_text(encoding="utf-8"))["recipes"]
+    lines = []
+    for recipe, part in policies[policies["cohort"] == "mean"].groupby("recipe", sort=False):
+        by = part.set_index("policy")
+        mine, fixed = by.loc[ADAPTIVE], by.loc[FIXED]
+        what = f"; {recipes[recipe]['what']}" if "what" in recipes[recipe] else ""
+        lines.append(
+            f"- `theracast next-test` on {recipe} ({mine['n']:.0f} patients, tests hidden{what}): "
+            f"{_span(mine, 'saved', '.0%')} of the tests saved (fixed order, same stop: {fixed['saved']:.0%}), "
+            f"{_span(mine, 'agreement', '.0%')} of the decisions as with all tests."
+        )
+    return lines
+
+
 def reached(policies: pd.DataFrame, recipe: str, settings: dict[str, Any]) -> str:
     """Say plainly whether a fifth of the tests is saved at equal accuracy and equal decisions."""
     mean = policies[policies["cohort"] == "mean"].set_index("policy")

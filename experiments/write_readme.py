@@ -19,7 +19,9 @@ from equity_page import equity_part
 from explain_page import explaining
 from ici_page import aims, loris_rows
 from ici_page import mean_rows as ici_mean_rows
-from next_test_page import next_test_part
+from ici_page import write_page as write_ici
+from monitoring_page import monitoring_part, monitoring_summary
+from next_test_page import next_test_part, next_test_summary
 from prognosis_page import prognosis_part
 
 from theracast.features.blocks import BLOCKS
@@ -108,7 +110,9 @@ def main() -> None:
     bundled = {"melanoma_bundled": f"{experiment.claim.strip()}\n\n{table}\n\n{means}"}
     put(ROOT / "experiments" / "README.md", bundled | multiomics_parts() | {"prognosis": prognosis_part()})
     put(ROOT / "experiments" / "README.md", choice_parts() | {"equity": equity_part(), "next_test": next_test_part()})
-    put(ROOT / "experiments" / "README.md", {"dynamic": dynamic_part()})
+    put(ROOT / "experiments" / "README.md", {"dynamic": dynamic_part(), "monitoring": monitoring_part()})
+    put(ROOT / "README.md", {"trust": "\n".join((*next_test_summary(), monitoring_summary()))})
+    write_ici(ROOT / "experiments" / "README.md", ROOT / "experiments" / "ici")
     put(ROOT / "experiments" / "README.md", {"claims": index_page(read_claims(ROOT / "experiments"))})
 
 

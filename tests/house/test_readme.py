@@ -34,10 +34,12 @@ GENERATED = {
     "explaining": "1,848 hidden blocks",
     "gdsc2_response": "| mean of each drug |",
     "ici": "set A: plain mean",
+    "monitoring": "False alarms over whole lives",
     "next_test": "random order, same stop",
     "prognosis": "| serum albumin |",
     "ra": "| ra_repertoire |",
     "therapies": "| standard of care |",
+    "trust": "of the tests saved",
 }
 
 
