@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import threading
 import time
@@ -20,9 +19,8 @@ import theracast
 from theracast.errors import DataError, ModelError, SetupError, UsageError
 from theracast.features.cohort import Cohort
 from theracast.models.recalibration import AS_TRAINED, Recalibration
-from theracast.predict.file_parts import file_parts
 from theracast.predict.files import replace_file, write_accounted
-from theracast.predict.made_of import file_digest, provenance, sealed, sources_of
+from theracast.predict.made_of import close_account, provenance, provenance_of
 from theracast.predict.predictor import Predictor
 from theracast.predict.records import Scores
 from theracast.predict.stream_chunk import Settings
@@ -77,20 +75,10 @@ def write_scores(scores: Scores, path: str | Path, X: Cohort | None = None) -> d
     """
     account = {**scores.account(), **scores.assumptions()}
     write_accounted(scores.table, scores.rejects, account, path)
-    read = sources_of(X) if X is not None else {}
-    units = {str(k): str(v) for k, v in X.units.items()} if X is not None else {}
     # said beside the lines too: a byte of a line that changed must not send anyone to another model
     names = [c for c in ("model_uri", "model_version") if c in scores.table and len(scores.table)]
     model = {c: str(scores.table[c].iloc[0]) for c in names}
-    return _closed(Path(path), account, provenance(scores.parts, read, units=units, **model))
-
-
-def _closed(path: Path, account: Mapping[str, Any], made: Mapping[str, Any]) -> dict[str, Any]:
-    """Write the account, with the digests of the files beside it."""
-    files = {"scores": file_parts(path), "rejects": file_digest(path.with_suffix(".rejects.parquet"))}
-    closed = sealed({**account, "provenance": {**made, "files": files}})
-    replace_file(path.with_suffix(".json"), lambda p: p.write_text(json.dumps(closed)))
-    return closed
+    return close_account(Path(path), account, provenance_of(scores.parts, X, **model))
 
 
 def score_dataset(
@@ -210,7 +198,7 @@ def score_dataset(
         account["finished"] = datetime.now(UTC).isoformat(timespec="seconds")
         read = {"sha256": table.digest, "rows": size, "sums": [facts.get("sums", {}) for facts in done]}
         made = provenance(predictor.parts, read, units=dict(units or {}), explain=explain)
-        account = _closed(sink, account, made)
+        account = close_account(sink, account, made)
         job.remove()
     return account
 

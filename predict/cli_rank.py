@@ -73,7 +73,7 @@ def rank(
         predictor = load_selection_predictor(model, tracking=tracking)
         step(f"rank the therapies of {len(tables)} patients")
         found = predictor.rank(tables, tried=failed, utility=declared, therapies=therapy or (), strict=strict)
-        account = write_rankings(found, output)
+        account = write_rankings(found, output, tables)
         if page is not None:
             from theracast.predict.report.frame import write_page
             from theracast.predict.report.therapies import therapies_page
@@ -86,7 +86,8 @@ def rank(
         out.print(f"  {n}: {escape(str(reason))}", highlight=False, soft_wrap=True)
     for code, n in found.rejects["code"].value_counts().items():
         out.print(f"  rejected {n}: {code}, see {escape(str(output.with_suffix('.rejects.parquet')))}", highlight=False)
-    out.print(json.dumps({**account, "output": str(output)}), highlight=False, soft_wrap=True)
+    told = {k: v for k, v in account.items() if k not in ("provenance", "sealed")}  # they are for 'theracast verify'
+    out.print(json.dumps({**told, "output": str(output)}), highlight=False, soft_wrap=True)
 
 
 def read_tried(path: Path) -> dict[str, list[str]]:

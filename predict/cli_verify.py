@@ -9,16 +9,18 @@ import typer
 from rich.markup import escape
 
 from theracast.errors import DataError
-from theracast.predict.cli_score import Tracking, counting_rows, is_wide, load_model_named
+from theracast.predict.cli_score import Tracking, counting_rows, is_wide
 from theracast.predict.console import Units, cohort_named, declared, out
 
 _SHOWN = {"same": "same", "differs": "[bold red]differs[/]", "missing": "[bold red]missing[/]"}
 
 
 def verify(
-    scores: Annotated[Path, typer.Argument(metavar="SCORES", help="Parquet file that 'theracast score' wrote.")],
+    scores: Annotated[
+        Path, typer.Argument(metavar="SCORES", help="Parquet file that 'theracast score' or 'rank' wrote.")
+    ],
     cohort: Annotated[
-        str, typer.Option("--input", metavar="COHORT", help="What was scored then: tables or a wide table, as 'score'.")
+        str, typer.Option("--input", metavar="COHORT", help="What was scored then: tables or a wide table, as then.")
     ],
     sample: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Check so many lines, drawn by --seed; all by default.")
@@ -30,25 +32,29 @@ def verify(
     unit: Units = None,
     tracking: Tracking = None,
 ) -> None:
-    """Make scores again from model, code, tables and input, and compare every column to the last bit.
+    """Make scores or rankings again from model, code, tables and input, and compare every column to the last bit.
 
     It says which part is another: the file (one flipped byte is told by
     row and column), the account, the model, its feature schema, the
     code, the bundled tables, the libraries, or the patient's input, with
     the columns that changed. Of a long table only the rows are scored
     that are checked. Declare the units of a cohort again; those of a
-    long table are kept. Scores of 'theracast rank' are not verified.
+    long table are kept. A ranking is made again of the whole cohort,
+    with the therapies tried and the utility of then, and every line is
+    told by its patient and therapy.
 
     \b
       theracast verify scores.parquet --input COHORT
       theracast verify scores.parquet --input patients.parquet --sample 1000
+      theracast verify ranking.parquet --input COHORT
 
     Exit code 0: the same. 3: something differs, is missing, or is no
     score file. 2, 4, 5 as everywhere.
     """  # noqa: D301 # \b is how click keeps lines apart
+    from theracast.predict.registry import load_any
     from theracast.predict.verify import verify_scores
 
-    predictor = load_model_named(model, tracking) if model else None
+    predictor = load_any(model, tracking=tracking) if model else None
     with counting_rows("verify") as tell:
         found = verify_scores(
             scores,

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ from theracast.features.assembler import FeatureAssembler
 from theracast.features.cohort import Cohort
 from theracast.models.golden import environment
 from theracast.models.schema import schema_of
+from theracast.predict.file_parts import file_parts
+from theracast.predict.files import replace_file
 from theracast.provenance import digest_json, sha256_file
 
 #: Parts of every prediction, in the order in which they enter its digest; the patient's own input is the last.
@@ -243,6 +246,68 @@ def sources_of(cohort: Cohort) -> dict[str, Any]:
     ['sums', 'tables']
     """
     return {"tables": {s.name: s.sha256 for s in cohort.sources}, "sums": [table_sums(cohort)]}
+
+
+def provenance_of(parts: Mapping[str, str], X: Cohort | None, **more: Any) -> dict[str, Any]:
+    """Put together what is kept beside lines that were made of a cohort.
+
+    Parameters
+    ----------
+    parts : mapping of str to str
+        From `made_of`; empty where it is not known.
+    X : Cohort or None
+        What was read, where it is known.
+    **more : object
+        JSON-ready.
+
+    Returns
+    -------
+    dict
+        As `provenance`.
+
+    Examples
+    --------
+    >>> provenance_of({}, None, version="3")["version"]
+    '3'
+    """
+    units = {str(k): str(v) for k, v in X.units.items()} if X is not None else {}
+    return provenance(parts, sources_of(X) if X is not None else {}, units=units, **more)
+
+
+def close_account(path: Path, account: Mapping[str, Any], made: Mapping[str, Any]) -> dict[str, Any]:
+    """Write the account, with the digests of the files beside it.
+
+    Parameters
+    ----------
+    path : Path
+        The Parquet file that was written; its rejects stand beside it.
+    account : mapping
+        JSON-ready.
+    made : mapping
+        From `provenance`.
+
+    Returns
+    -------
+    dict
+        The account, `sealed`.
+
+    Raises
+    ------
+    SetupError
+        THX-S03 when the file cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> file = Path(tempfile.mkdtemp()) / "s.parquet"
+    >>> pd.DataFrame({"set": ["both"]}).to_parquet(file)
+    >>> sorted(close_account(file, {"rows_in": 1}, {})["provenance"]["files"])
+    ['rejects', 'scores']
+    """
+    beside = {"scores": file_parts(path), "rejects": file_digest(path.with_suffix(".rejects.parquet"))}
+    closed = sealed({**account, "provenance": {**made, "files": beside}})
+    replace_file(path.with_suffix(".json"), lambda p: p.write_text(json.dumps(closed)))
+    return closed
 
 
 def sealed(account: Mapping[str, Any]) -> dict[str, Any]:

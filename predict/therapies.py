@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,7 +19,7 @@ from theracast.models.storage import load_selection
 from theracast.models.therapy_names import therapy_named
 from theracast.models.utility import Utility
 from theracast.predict.files import write_accounted
-from theracast.predict.made_of import made_of, mark_column
+from theracast.predict.made_of import close_account, made_of, mark_column, provenance_of
 from theracast.predict.rows import refused_rows, usable_rows
 
 #: Columns of a rankings table beside those of `Ranking`.
@@ -39,6 +40,12 @@ class Rankings:
         One line per row read, as `theracast.features.cohort.Cohort.roster`.
     standard : str
         What a gain is measured against.
+    parts : dict of str to str
+        What all lines share, as `theracast.predict.made_of.made_of`.
+    digests : Series of str
+        What was read of each patient.
+    about : dict
+        ``model_uri``, ``model_version``, and what was ``asked``: ``tried``, ``utility``, ``therapies``. JSON-ready.
 
     Examples
     --------
@@ -50,6 +57,9 @@ class Rankings:
     rejects: pd.DataFrame
     roster: pd.DataFrame
     standard: str
+    parts: Mapping[str, str] = field(default_factory=dict)
+    digests: pd.Series = field(default_factory=lambda: pd.Series(dtype=object))
+    about: Mapping[str, Any] = field(default_factory=dict)
 
     def best(self) -> pd.Series:
         """Name the first therapy of each patient.
@@ -198,6 +208,22 @@ class SelectionPredictor:
         model, about = load_selection(folder)
         return cls(model, about.pop("digest"), uri=uri or str(folder), version=version, about=about)
 
+    @cached_property
+    def parts(self) -> dict[str, str]:
+        """What all rankings of this model share, in digests.
+
+        Returns
+        -------
+        dict of str to str
+            As `theracast.predict.made_of.made_of`.
+
+        Examples
+        --------
+        >>> isinstance(SelectionPredictor.parts, cached_property)
+        True
+        """
+        return made_of(self.digest, *self.model.assemblers_.values())
+
     def rank(
         self,
         X: Cohort | pd.DataFrame,
@@ -250,18 +276,27 @@ class SelectionPredictor:
         table["reads"] = [arms[t].reads if t in arms else "" for t in table["therapy"]]
         table["model_uri"], table["model_version"] = self.uri, self.version
         digests = self.model.digests(usable)
-        parts = made_of(self.digest, *self.model.assemblers_.values())
-        table["provenance"] = mark_column(list(parts.values()), digests).reindex(table["patient_id"]).to_numpy()
+        table["provenance"] = mark_column(list(self.parts.values()), digests).reindex(table["patient_id"]).to_numpy()
         repeats = roster[(roster["code"] == "") & (roster["repeats"] >= 0)]
         again = repeats.groupby("patient_id").size()
         notes = {i: f"{n} more identical row{'s' if n > 1 else ''}" for i, n in again.items()}
         table["notes"] = [notes.get(i, "") for i in table["patient_id"]]
-        found = Rankings(table[[*RANKING, *BESIDE]], refused_rows(roster), roster, ranking.standard)
+        worth = utility.model_dump(mode="json") if utility else None
+        asked = {"tried": failed, "utility": worth, "therapies": list(therapies)}
+        found = Rankings(
+            table[[*RANKING, *BESIDE]],
+            refused_rows(roster),
+            roster,
+            ranking.standard,
+            self.parts,
+            digests,
+            {"model_uri": self.uri, "model_version": self.version, "asked": asked},
+        )
         found.account()
         return found
 
 
-def write_rankings(rankings: Rankings, path: str | Path) -> dict[str, Any]:
+def write_rankings(rankings: Rankings, path: str | Path, X: Cohort | None = None) -> dict[str, Any]:
     """Write the rankings; refused rows go to ``<name>.rejects.parquet``, the account to ``<name>.json``.
 
     Parameters
@@ -270,11 +305,14 @@ def write_rankings(rankings: Rankings, path: str | Path) -> dict[str, Any]:
         From `SelectionPredictor.rank`.
     path : str or Path
         The Parquet file; replaced whole or not at all.
+    X : Cohort, optional
+        What was ranked: with it `theracast.predict.verify.verify_scores` can name a table and column that changed.
 
     Returns
     -------
     dict
-        The account, and ``standard``.
+        The account; ``standard``; ``lines`` in the file; ``provenance`` (with the therapies tried and the utility that
+        was declared) and ``sealed``, by which the rankings can be verified.
 
     Raises
     ------
@@ -292,9 +330,9 @@ def write_rankings(rankings: Rankings, path: str | Path) -> dict[str, Any]:
     >>> write_rankings(ranked, f"{tempfile.mkdtemp()}/r.parquet")["standard"]
     'as treated'
     """
-    account = {**rankings.account(), "standard": rankings.standard}
+    account = {**rankings.account(), "standard": rankings.standard, "lines": len(rankings.table)}
     write_accounted(rankings.table, rankings.rejects, account, path)
-    return account
+    return close_account(Path(path), account, provenance_of(rankings.parts, X, **rankings.about))
 
 
 def _asked(table: pd.DataFrame, therapies: list[str], names: list[str]) -> pd.DataFrame:

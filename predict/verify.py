@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,15 @@ import theracast
 from theracast.checks import listed
 from theracast.errors import DataError, ModelError, UsageError
 from theracast.features.cohort import Cohort, as_cohort
+from theracast.features.readers import read_cohort
+from theracast.models.ranking import RANKING
 from theracast.models.recalibration import AS_TRAINED, Recalibration
 from theracast.predict.file_parts import changed_parts
 from theracast.predict.made_of import PARTS, table_sums
 from theracast.predict.predictor import Predictor
-from theracast.predict.registry import load_predictor
+from theracast.predict.registry import load_predictor, load_selection_predictor
 from theracast.predict.stream_source import WideSource, open_source
+from theracast.predict.therapies import BESIDE, SelectionPredictor
 from theracast.predict.verify_account import (
     FOLLOWED,
     Part,
@@ -29,18 +33,21 @@ from theracast.predict.verify_account import (
     lines_told,
     made_parts,
     no_scores,
+    of_choice,
     read_account,
     spelt,
 )
 from theracast.predict.verify_compare import OF_OURS, compare_lines
 from theracast.predict.verify_lines import Again, of_cohort, of_rows
-from theracast.predict.verify_rows import UNREADABLE, ids_of, read_lines, rows_by_id, rows_by_place
+from theracast.predict.verify_rankings import of_rankings
+from theracast.predict.verify_rows import UNREADABLE, cells_of, read_lines, rows_by_id, rows_by_place
 
 #: What is said of a part or a line: equal; another; not there; the account is too old to tell.
 STATES = ("same", "differs", "missing", "not told")
 #: Parts that no line may outlive; another code, table or input is told, and judged by what it does to the lines.
 DECIDE = ("account", "scores file", "rejects file", "model")
 _READ = ("patient_id", "probability", "lower", "upper", "decision", "set", "reason", "provenance")
+_Model = Predictor | SelectionPredictor
 
 
 @dataclass(frozen=True)
@@ -94,12 +101,12 @@ def verify_scores(
     *,
     sample: int | None = None,
     seed: int = 0,
-    predictor: Predictor | None = None,
+    predictor: Predictor | SelectionPredictor | None = None,
     units: Mapping[str, str] | None = None,
     tracking: str | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Verification:
-    """Make scores again from model, code, tables and input, and compare every column to the last bit.
+    """Make scores or rankings again from model, code, tables and input, and compare every column to the last bit.
 
     The account beside the scores holds a digest of each part (`theracast.predict.made_of`). Of scores that were written
     without them, model, version of the code and input are compared together, by the ``provenance`` of each line.
@@ -107,18 +114,20 @@ def verify_scores(
     Parameters
     ----------
     scores : str or Path
-        The Parquet file that `theracast.predict.batch` wrote, with its ``.json`` beside it.
+        The Parquet file that `theracast.predict.batch` or `theracast.predict.therapies.write_rankings` wrote, with its
+        ``.json`` beside it.
     X : Cohort, wide DataFrame, or what `theracast.predict.stream_source.open_source` takes
-        The input, as it was given then.
+        The input, as it was given then. Rankings are made again of the whole cohort, with the therapies tried and the
+        utility that their account holds.
     sample : int, optional
         How many lines to check, drawn by `seed`; all by default. Of a long table only the chunks that hold them are
         read.
     seed : int, default 0
         The same seed draws the same lines; at least 0.
-    predictor : Predictor, optional
+    predictor : Predictor or SelectionPredictor, optional
         The model, where it does not lie where it lay.
     units : mapping of str to str, optional
-        Declared units of a long table; those of the account by default.
+        Declared units of a table that is read here; those of the account by default.
     tracking : str, optional
         As in `theracast.predict.store.store_uri`.
     progress : callable, optional
@@ -134,7 +143,8 @@ def verify_scores(
     DataError
         THX-R11 when the file holds no scores.
     UsageError
-        When the scores are a choice between therapies, less than one line is asked for, or the seed is below 0.
+        When the model is no choice between therapies and the lines are, or the other way round; when less than one line
+        is asked for, or the seed is below 0.
 
     Examples
     --------
@@ -155,7 +165,7 @@ def verify_scores(
         raise no_scores(path, "no such file" if not path.exists() else "a folder")
     changed = changed_parts(path, files["scores"]) if files else []
     parts = files_parts(path, account, changed)
-    file, rows, lost = _opened(path)
+    file, rows, lost = _opened(path, (*RANKING, *BESIDE) if of_choice(account) else _READ)
     if file is None:
         if not files:
             raise no_scores(path, lost)
@@ -175,10 +185,14 @@ def verify_scores(
         return Verification(_frame([*parts, of_model]), _told(written, fates), rows)
     ours = made_parts(made, predictor)
     again, read = _again(written, path, rows, X, predictor, account, units or made.get("units"), progress)
+    if again.unwritten:
+        wrong.append(f"{len(again.unwritten):,} lines that the input gives are not there")
     wrong += _columns_apart(file.schema_arrow.names, again, made)
     parts[1] = _more(parts[1], wrong)
     if again.same and read[1] == "differs":
         parts[0] = _more(parts[0], [f"of the input it tells otherwise: {read[2]}"])
+    untrue = [k for k, fate in again.fates.items() if again.same and account.get(k) not in (None, fate)]
+    parts[0] = _more(parts[0], [f"other than what the input gives: {', '.join(untrue)}"] if untrue else [])
     parts += [of_model, *ours, read]
     shared = [made["parts"][p] for p in PARTS] if made.get("parts") else [predictor.digest, theracast.__version__]
     other = [p[0] for p in parts if p[1] == "differs" and p[0] in OF_OURS]
@@ -189,7 +203,7 @@ def verify_scores(
     return Verification(_frame(parts), _told(written, fates), rows)
 
 
-def _opened(path: Path) -> tuple[pq.ParquetFile | None, int, str]:
+def _opened(path: Path, columns: Sequence[str]) -> tuple[pq.ParquetFile | None, int, str]:
     """Open scores: the file and how many lines it has, or why it holds none."""
     try:
         file = pq.ParquetFile(path)
@@ -197,13 +211,7 @@ def _opened(path: Path) -> tuple[pq.ParquetFile | None, int, str]:
         rows = sum(file.metadata.row_group(k).num_rows for k in range(file.num_row_groups))
     except UNREADABLE as error:
         return None, 0, type(error).__name__
-    if "therapy" in names:
-        raise UsageError(
-            "a choice between therapies is not verified",
-            where=path.name,
-            fix="Write 'theracast rank' again, with the model by its version, and compare the two files.",
-        )
-    missing = [c for c in _READ if c not in names]
+    missing = [c for c in columns if c not in names]
     if missing:
         return None, 0, f"no column {missing[0]}"
     # a line has 64 characters of its own: a footer that tells of more lines than bytes is no footer
@@ -234,9 +242,12 @@ def _columns_apart(names: Sequence[str], again: Again, made: Mapping[str, Any]) 
 
 
 def _model(
-    account: Mapping[str, Any], written: pd.DataFrame, given: Predictor | None, tracking: str | None
-) -> tuple[Predictor | None, Part]:
+    account: Mapping[str, Any], written: pd.DataFrame, given: _Model | None, tracking: str | None
+) -> tuple[_Model | None, Part]:
     """Load the version that scored, wherever the alias points now."""
+    if given is not None and isinstance(given, SelectionPredictor) != of_choice(account):
+        raise UsageError("rankings are made by a choice between therapies, scores by any other model", where=given.uri)
+    load: Callable[..., _Model] = load_selection_predictor if of_choice(account) else load_predictor
     made = account.get("provenance") or {}
     uri, version = (
         str(
@@ -250,11 +261,12 @@ def _model(
     if given is None and not pinned:
         return None, ("model", "missing", "no line says which it was")
     try:
-        found = given or load_predictor(pinned, tracking=tracking)
+        found = given or load(pinned, tracking=tracking)
     except ModelError as error:
         state = "missing" if error.code in ("THX-R01", "THX-R05") else "differs"
         return None, ("model", state, f"{pinned}: {error.code}, {error.what}")
-    mine = Predictor(found.model, found.digest, uri=uri, version=version, about=found.about)
+    mine = copy(found)
+    mine.uri, mine.version = uri, version
     was = made.get("parts", {}).get("model") or account.get("model") or found.digest
     same = was == found.digest
     return mine, ("model", *(("same", "") if same else ("differs", f"{was[:16]} then, {found.digest[:16]} now")))
@@ -268,7 +280,7 @@ def _again(
     path: Path,
     rows: int,
     X: Cohort | pd.DataFrame | WideSource | str | Path,
-    predictor: Predictor,
+    predictor: _Model,
     account: Mapping[str, Any],
     units: Mapping[str, str] | None,
     progress: Callable[[int, int], None] | None,
@@ -280,11 +292,14 @@ def _again(
     kept: Any = was.get("tables")
     known: Any
     try:
-        if isinstance(X, Cohort | pd.DataFrame):
-            cohort = as_cohort(X)
+        if isinstance(predictor, SelectionPredictor) or isinstance(X, Cohort | pd.DataFrame):
+            cohort = _cohort_of(X, units)
             known, count = {s.name: s.sha256 for s in cohort.sources}, len(cohort.roster)
             in_place = not kept or kept == known
-            again = of_cohort(predictor, cohort, ids_of(path, rows), site, in_place=in_place)
+            if isinstance(predictor, SelectionPredictor):
+                again = of_rankings(predictor, cohort, path, rows, account, in_place=in_place)
+            else:
+                again = of_cohort(predictor, cohort, cells_of(path, rows), site, in_place=in_place)
             table = again.table[again.table.index.isin(written.index)]
             again = replace(
                 again, table=table, digests=again.digests.reindex(table.index), columns=_tables_apart(made, cohort)
@@ -298,15 +313,25 @@ def _again(
             if place is not None and len(place) == rows:
                 at = pd.Series(place[written.index.to_numpy()], index=written.index)
             else:
-                at = rows_by_id(source, ids_of(path, rows), written.index.to_numpy())
+                at = rows_by_id(source, cells_of(path, rows), written.index.to_numpy())
             explain = str(made.get("explain", "none")) if "explanation" in written else "none"
             again = of_rows(predictor, source, at, site=site, units=units, explain=explain, read=was, progress=progress)
     except DataError as error:
-        if error.code == "THX-D33":
+        if error.code in ("THX-D33", "THX-R11"):
             raise
         return Again(pd.DataFrame(), pd.Series(dtype=object)), ("input", "differs", f"{_REFUSED}: {error}")
-    read = replace(again, same=bool(kept) and kept == known)
+    same = bool(kept) and kept == known
+    ours = same or (not kept and account.get("rows_in") in (None, count))
+    # of another input only patients who have lines of a ranking must have them all
+    there = set(cells_of(path, rows)) if of_choice(account) else set()
+    read = replace(again, same=same, unwritten=tuple(i for i in again.unwritten if ours or i in there))
     return read, _input_part(kept, read, account.get("rows_in"), count)
+
+
+def _cohort_of(X: Cohort | pd.DataFrame | WideSource | str | Path, units: Mapping[str, str] | None) -> Cohort:
+    if isinstance(X, WideSource):
+        raise UsageError("rankings are made of a cohort", where=X.name, wanted="a Cohort, or its address")
+    return read_cohort(X, units=units) if isinstance(X, str | Path) else as_cohort(X)
 
 
 def _tables_apart(made: Mapping[str, Any], cohort: Cohort) -> dict[str, str]:

@@ -10,10 +10,12 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field, ValidationError
 
 from theracast.checks import listed
-from theracast.errors import DataError
+from theracast.errors import DataError, UsageError
+from theracast.models.utility import Utility
 from theracast.predict.file_parts import FilePart
 from theracast.predict.made_of import PARTS, file_digest, here, sealed
 from theracast.predict.predictor import Predictor
+from theracast.predict.therapies import SelectionPredictor
 
 #: A part, its state, and what is to be said of it.
 Part = tuple[str, str, str]
@@ -46,12 +48,19 @@ class _Input(BaseModel):
     sums: list[dict[str, str]] = []
 
 
+class _Asked(BaseModel):
+    tried: dict[str, list[str]] = {}
+    utility: Utility | None = None
+    therapies: list[str] = []
+
+
 class _Made(BaseModel):
     parts: dict[str, str] = {}
     here: _Here
     input: _Input = _Input()
     units: dict[str, str] = {}
     explain: str = "none"
+    asked: _Asked | None = None
     files: _Files | None = None
 
 
@@ -68,6 +77,8 @@ class _Account(BaseModel):
     abstained: _Count | None = None
     rejected: _Count | None = None
     site: _Site | None = None
+    standard: str | None = None
+    lines: _Count | None = None
     provenance: _Made | None = None
 
 
@@ -102,6 +113,8 @@ def read_account(path: Path) -> dict[str, Any]:
         kept = _Account.model_validate(account).provenance
     except ValidationError as error:
         raise no_scores(beside, "account: " + ".".join(map(str, error.errors()[0]["loc"]))) from None
+    except UsageError as error:
+        raise no_scores(beside, f"account: provenance.asked.utility: {error.what}") from None
     except (OSError, ValueError) as error:
         raise no_scores(beside, type(error).__name__) from None
     if kept and kept.parts and not {*PARTS} <= {*kept.parts}:
@@ -138,8 +151,29 @@ def no_scores(path: Path, got: str) -> DataError:
         code="THX-R11",
         where=str(path),
         got=got,
-        wanted="what 'theracast score' wrote: a Parquet file, and its .json beside it",
+        wanted="what 'theracast score' or 'theracast rank' wrote: a Parquet file, and its .json beside it",
     )
+
+
+def of_choice(account: Mapping[str, Any]) -> bool:
+    """Say whether an account is that of rankings.
+
+    Parameters
+    ----------
+    account : mapping
+        From `read_account`.
+
+    Returns
+    -------
+    bool
+        Only a ranking has a standard that gains are measured against.
+
+    Examples
+    --------
+    >>> of_choice({"rows_in": 3, "standard": "as treated"})
+    True
+    """
+    return account.get("standard") is not None
 
 
 def lines_told(account: Mapping[str, Any]) -> int | None:
@@ -157,9 +191,11 @@ def lines_told(account: Mapping[str, Any]) -> int | None:
 
     Examples
     --------
-    >>> lines_told({"scored": 3, "abstained": 1})
-    4
+    >>> lines_told({"scored": 3, "abstained": 1}), lines_told({"standard": "as treated", "lines": 12})
+    (4, 12)
     """
+    if of_choice(account):
+        return None if account.get("lines") is None else int(account["lines"])
     scored, abstained = account.get("scored"), account.get("abstained")
     return None if scored is None or abstained is None else int(scored) + int(abstained)
 
@@ -212,14 +248,14 @@ def spelt(changed: list[FilePart]) -> str:
     return "; ".join(map(str, changed[:FOLLOWED])) + more
 
 
-def made_parts(made: Mapping[str, Any], predictor: Predictor) -> list[Part]:
+def made_parts(made: Mapping[str, Any], predictor: Predictor | SelectionPredictor) -> list[Part]:
     """Compare schema, code, tables and libraries of then and now.
 
     Parameters
     ----------
     made : mapping
         ``provenance`` of the account.
-    predictor : Predictor
+    predictor : Predictor or SelectionPredictor
         The model of then, as it is read today.
 
     Returns

@@ -72,7 +72,7 @@ def compare_lines(
         wrong = [names[c] for c in np.flatnonzero(apart[k])]
         if line in again.refused:
             why[k] = f"the patient's input: it is refused now, {again.refused[line]}"
-        elif not there[k] and again.same:
+        elif not there[k] and (again.same or line in again.surplus):
             why[k] = "the scores file: the input has no row for this line"
         elif not there[k]:
             outcome[k], why[k] = "missing", "the patient's input: no row of this patient was given"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from theracast.predict.stream_chunk import Settings, score_rows
 from theracast.predict.stream_repeats import find_repeats
 from theracast.predict.stream_size import rows_at_once
 from theracast.predict.stream_source import WideSource
+from theracast.predict.therapies import Rankings
 from theracast.predict.verify_rows import occurrences
 from theracast.provenance import Source
 
@@ -42,6 +43,12 @@ class Again:
         Columns of the input that are others than they were, and in which rows; empty where nothing was kept.
     same : bool
         Whether the input is known to be that of then, to the last byte.
+    surplus : tuple of int
+        Lines of a patient who is there, of which nothing is said all the same.
+    unwritten : tuple of str
+        Patient of each line of today that does not stand in the file.
+    fates : dict of str to object
+        What the account of today says; empty of rows of a long table.
 
     Examples
     --------
@@ -54,6 +61,9 @@ class Again:
     refused: Mapping[int, str] = field(default_factory=dict)
     columns: Mapping[str, str] = field(default_factory=dict)
     same: bool = False
+    surplus: tuple[int, ...] = ()
+    unwritten: tuple[str, ...] = ()
+    fates: Mapping[str, Any] = field(default_factory=dict)
 
 
 def of_cohort(
@@ -72,12 +82,12 @@ def of_cohort(
     site : Recalibration, optional
         What was known of the site.
     in_place : bool, default True
-        Whether the lines stand as the patients do, where there are as many: then a changed id is told as such.
+        As `placed`.
 
     Returns
     -------
     Again
-        A patient who stands in several lines is found by the order of them.
+        As `placed`.
 
     Examples
     --------
@@ -89,15 +99,50 @@ def of_cohort(
     3
     """
     scores = predictor.score(cohort, site=site)
-    refused = dict(zip(scores.rejects.patient_id, scores.rejects.code, strict=True)) if len(scores.rejects) else {}
-    if in_place and len(ids) == len(scores.table):
-        place = np.arange(len(ids))
+    return replace(placed(scores, ids.to_frame("patient_id"), in_place=in_place), fates=scores.account())
+
+
+def placed(said: Scores | Rankings, written: pd.DataFrame, *, in_place: bool = True) -> Again:
+    """Find what is said today for each line of a file.
+
+    Parameters
+    ----------
+    said : Scores or Rankings
+        Of today.
+    written : DataFrame
+        What tells the lines of the file apart: ``patient_id``, of rankings also ``therapy``; all lines, in order.
+    in_place : bool, default True
+        Whether the lines stand as they are made, where there are as many: then a changed id is told as such.
+
+    Returns
+    -------
+    Again
+        Lines that are told apart by nothing are found by the order of them.
+
+    Examples
+    --------
+    >>> today = Scores(pd.DataFrame({"patient_id": ["a", "b"]}), pd.DataFrame(), 2)
+    >>> placed(today, pd.DataFrame({"patient_id": ["b"]})).unwritten
+    ('a',)
+    """
+    refused = dict(zip(said.rejects.patient_id, said.rejects.code, strict=True)) if len(said.rejects) else {}
+    if in_place and len(written) == len(said.table):
+        place = np.arange(len(written))
     else:
-        place = occurrences(scores.table.patient_id).get_indexer(occurrences(ids))
-    known = np.flatnonzero(place >= 0)
-    table = scores.table.iloc[place[known]].set_axis(ids.index[known])
-    told = {int(k): refused[i] for k, i in ids[place < 0].items() if i in refused}
-    return Again(table, _digests(scores, table), told)
+        now, then = (occurrences(pd.MultiIndex.from_frame(t)) for t in (said.table[[*written]], written))
+        place = now.get_indexer(then)
+    known, ids = np.flatnonzero(place >= 0), written.patient_id[place < 0]
+    table = said.table.iloc[place[known]].set_axis(written.index[known])
+    told = {int(k): refused[i] for k, i in ids.items() if i in refused}
+    surplus = ids.index[ids.isin(said.table.patient_id)] if "therapy" in written else ()
+    unwritten = said.table.patient_id.drop(said.table.index[place[known]])
+    return Again(
+        table,
+        _digests(said, table),
+        told,
+        surplus=tuple(int(k) for k in surplus),
+        unwritten=tuple(map(str, unwritten)),
+    )
 
 
 def of_rows(
@@ -236,8 +281,8 @@ def _together(parts: list[Again], columns: Mapping[str, str]) -> Again:
     return Again(pd.concat([p.table for p in parts]), pd.concat([p.digests for p in parts]), refused, columns)
 
 
-def _digests(scores: Scores, table: pd.DataFrame) -> pd.Series:
-    return scores.digests.reindex(table.patient_id).set_axis(table.index)
+def _digests(said: Scores | Rankings, table: pd.DataFrame) -> pd.Series:
+    return said.digests.reindex(table.patient_id).set_axis(table.index)
 
 
 def _note_changed(changed: dict[str, list[str]], kept: Mapping[str, str], frame: pd.DataFrame, start: int) -> None:

@@ -56,8 +56,8 @@ def read_lines(file: pq.ParquetFile, lines: np.ndarray) -> tuple[pd.DataFrame, l
     return (pd.concat(found) if found else pd.DataFrame(columns=file.schema_arrow.names)), unread
 
 
-def ids_of(path: Path, rows: int) -> pd.Series:
-    """Read the patient of every line.
+def cells_of(path: Path, rows: int, column: str = "patient_id") -> pd.Series:
+    """Read what tells the lines apart: by default the patient of every line.
 
     Parameters
     ----------
@@ -65,6 +65,8 @@ def ids_of(path: Path, rows: int) -> pd.Series:
         The scores.
     rows : int
         Lines in it.
+    column : str, default "patient_id"
+        Of text.
 
     Returns
     -------
@@ -73,11 +75,11 @@ def ids_of(path: Path, rows: int) -> pd.Series:
 
     Examples
     --------
-    >>> ids_of(Path("no/such.parquet"), 2).tolist()
+    >>> cells_of(Path("no/such.parquet"), 2).tolist()
     ['', '']
     """
     try:
-        ids = pq.read_table(path, columns=["patient_id"]).column(0).to_pandas().fillna("").astype(str)
+        ids = pq.read_table(path, columns=[column]).column(0).to_pandas().fillna("").astype(str)
     except UNREADABLE:
         return pd.Series([""] * rows, dtype=str)
     return ids.set_axis(np.arange(len(ids)))
