@@ -277,6 +277,17 @@ def test_R11_a_line_taken_out_of_scores_and_account_is_missed_in_the_input(copie
     assert not found.same
 
 
+def test_R11_a_line_taken_out_and_a_count_lowered_does_not_add_up(copied, predictor):
+    path, X = copied
+    table = pd.read_parquet(path)
+    table.drop(index=10).to_parquet(path, index=False)
+    fate = "abstained" if table.decision[10] == "abstain" else "scored"
+    reclosed(path, lambda account: account.update({fate: account[fate] - 1}))
+    found = verify_scores(path, X, predictor=predictor)
+    assert said(found, "account")[1].startswith("its rows do not add up")
+    assert not found.same
+
+
 @pytest.mark.parametrize(
     ("change", "got"),
     [

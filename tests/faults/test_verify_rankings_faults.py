@@ -152,7 +152,7 @@ def test_R11_a_changed_rank_is_named_by_its_line(path, predictor, cohort, closed
     ("change", "field"),
     [
         (lambda a: a.update(standard="abatacept"), "standard"),
-        (lambda a: a.update(scored=a["scored"] - 1), "scored"),
+        (lambda a: a.update(scored=a["scored"] - 1, abstained=a["abstained"] + 1), "scored, abstained"),
     ],
 )
 def test_R11_an_account_that_tells_another_story_is_held_against_the_input(path, predictor, cohort, change, field):

@@ -10,14 +10,17 @@ from typer.testing import CliRunner
 
 import theracast
 from theracast.errors import DataError, UsageError
+from theracast.features.datasets import load_cohort
 from theracast.features.readers import read_cohort
-from theracast.models.selection_train import SelectionExperiment, SelectionTraining
+from theracast.models.indications import SELECTIONS
+from theracast.models.selection_train import SelectionExperiment, SelectionTraining, train_selection
+from theracast.models.storage import save_selection
 from theracast.models.utility import Utility
 from theracast.predict.cli import app
 from theracast.predict.made_of import PARTS, marks, sealed
 from theracast.predict.predictor import Predictor
 from theracast.predict.stream_source import open_source
-from theracast.predict.therapies import write_rankings
+from theracast.predict.therapies import SelectionPredictor, write_rankings
 from theracast.predict.verify import verify_scores
 
 WORTH = Utility(
@@ -127,6 +130,16 @@ def test_R11_a_patient_who_is_gone_is_missing_and_one_who_came_is_counted(writte
     assert set(found.lines.outcome) == {"same"}
     assert "13 rows then, 14 now" in what(found, "input")
     assert state(found)["scores file"] == "same", "who came later is no line that was taken out"
+
+
+def test_R11_a_line_added_for_a_patient_who_is_there_is_no_missing_patient(written, predictor, wide, tmp_path):
+    table = pd.read_parquet(written)
+    pd.concat([table, table.iloc[[20]].assign(therapy="abatacept")]).to_parquet(written, index=False)
+    other = wide.copy()
+    other.loc[0, "clinical:age"] += 7.0
+    found = verify_scores(written, read(tmp_path, other), predictor=predictor)
+    assert found.lines.outcome[found.rows] == "differs"
+    assert found.lines.why[found.rows] == "the scores file: the input has no row for this line"
 
 
 def test_R11_another_model_is_told_before_anything_is_ranked(written, predictor, cohort):
@@ -243,3 +256,18 @@ def test_R11_by_the_command_with_the_version_of_then(predictor, tmp_path, monkey
     assert isinstance(run.exception, DataError)
     assert (run.exception.code, run.exception.exit_code) == ("THX-R11", 3)
     assert "column rank of rows 1 to 4" in run.output
+
+
+@pytest.mark.shared
+@pytest.mark.nightly
+def test_R11_the_choice_of_public_studies_is_ranked_again_from_its_folder(shared_data, monkeypatch, tmp_path):
+    monkeypatch.setenv("THERACAST_DATA", str(shared_data))
+    trained = train_selection(SelectionExperiment(kind="selection", name="ra_biologic"))
+    save_selection(trained.model, tmp_path / "model", {})
+    cohort = load_cohort("ra_proteome")
+    ranked = SelectionPredictor.from_folder(tmp_path / "model").rank(cohort)
+    write_rankings(ranked, tmp_path / "r.parquet", cohort)
+    found = verify_scores(tmp_path / "r.parquet", cohort)
+    assert set(found.parts.state) == {"same"}
+    assert set(found.lines.outcome) == {"same"}
+    assert found.rows == len(cohort) * len(SELECTIONS["ra_biologic"].arms)
