@@ -142,6 +142,14 @@ def test_R11_a_line_added_for_a_patient_who_is_there_is_no_missing_patient(writt
     assert found.lines.why[found.rows] == "the scores file: the input has no row for this line"
 
 
+def test_R11_a_line_taken_out_is_missed_where_the_input_is_another_too(written, predictor, wide, tmp_path):
+    pd.read_parquet(written).drop(index=20).to_parquet(written, index=False)
+    other = wide.copy()
+    other.loc[0, "clinical:age"] += 7.0
+    found = verify_scores(written, read(tmp_path, other), predictor=predictor)
+    assert "1 lines that the input gives are not there" in what(found, "scores file")
+
+
 def test_R11_another_model_is_told_before_anything_is_ranked(written, predictor, cohort):
     other = type(predictor)(predictor.model, "f" * 64, uri=predictor.uri, version="7")
     found = verify_scores(written, cohort, predictor=other)
