@@ -283,8 +283,9 @@ def made_parts(made: Mapping[str, Any], predictor: Predictor | SelectionPredicto
 
 
 def _sealed_part(account: Mapping[str, Any]) -> Part:
-    rows, *fates = (account.get(k) for k in ("rows_in", "scored", "abstained", "rejected"))
-    if None not in (rows, *fates) and sum(fates) != rows:
+    counts = [account.get(k) for k in ("scored", "abstained", "rejected", "rows_in")]
+    told = [int(n) for n in counts if n is not None]
+    if len(told) == len(counts) and sum(told[:-1]) != told[-1]:
         return "account", "differs", "its rows do not add up"
     if "sealed" not in account and not (account.get("provenance") or {}).get("files"):
         return "account", "not told", "written before accounts were sealed"
