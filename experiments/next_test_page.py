@@ -100,7 +100,9 @@ def next_test_summary(folder: Path = HERE / "next_test") -> list[str]:
         what = f"; {recipes[recipe]['what']}" if "what" in recipes[recipe] else ""
         lines.append(
             f"- `theracast next-test` on {recipe} ({mine['n']:.0f} patients, tests hidden{what}): "
-            f"{_span(mine, 'saved', '.0%')} of the tests saved (fixed order, same stop: {fixed['saved']:.0%}), "
+            f"{_span(mine, 'saved', '.0%')} of the tests saved (asked for: 20-30%, "
+            f"{'reached' if mine['saved_lower'] >= ASKED else 'not reached'}; fixed order, same stop: "
+            f"{fixed['saved']:.0%}), "
             f"{_span(mine, 'agreement', '.0%')} of the decisions as with all tests."
         )
     return lines
