@@ -180,7 +180,7 @@ def read_panel(cohort: Cohort, table: str, trained: str = "", zero_below: bool =
     known = ~np.isnan(values) | (sides != 0)
     units, assumed, wrong = _units(cohort, table, given, values, known.any(axis=1), trained)
     problems += readings.problems + wrong
-    logged = units.map(lambda u: u in UNITS and UNITS[u].logged).to_numpy()[:, None]
+    logged = units.map(lambda u: u in UNITS and UNITS[u].logged).to_numpy(dtype=bool)[:, None]
     factor = units.map(lambda u: UNITS[u].factor if u in UNITS else np.nan).to_numpy(dtype=np.float64)[:, None]
     zero = ~logged & (values == 0)
     if zero_below or unit_word(cohort.units.get("zeros", "")) == _ZERO_BELOW:

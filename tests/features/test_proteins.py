@@ -8,6 +8,7 @@ import pytest
 from scipy.stats import median_abs_deviation
 
 from theracast.errors import DataError, UsageError
+from theracast.features.blocks import BLOCKS
 from theracast.features.blocks.proteins import ProteinsBlock
 from theracast.features.cohort import Cohort
 
@@ -173,3 +174,10 @@ def test_a_real_proteome(shared_data):
     number = table.set_index("patient_id")["ARPC2"].astype(float)
     np.testing.assert_allclose(measured.values["ARPC2"], np.log2(number), rtol=1e-12)
     assert 0 < (measured.censored != 0).sum().sum() < 100
+
+
+@pytest.mark.parametrize("name", ["proteins", "metabolites", "mirna"])
+def test_a_cohort_of_which_nobody_is_left_is_measured(name):
+    cohort = Cohort.from_tables(BLOCKS[name].example(), units={"zeros": "below detection"})
+    block = BLOCKS[name]().fit(cohort)
+    assert block.transform(cohort.subset([])).shape == (0, len(block.names))
