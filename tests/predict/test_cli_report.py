@@ -29,9 +29,8 @@ def test_a_page_of_a_patient_has_what_the_clinician_asks(two_cohorts, tmp_path):
 def test_a_folder_has_a_page_for_each_whatever_the_id(two_cohorts, few, tmp_path):
     out = tmp_path / "deep" / "pages"
     assert str(out / "index.html") in printed("report", two_cohorts, few, "-o", out)
-    assert sorted(f.name for f in out.iterdir()) == [
-        *("card.html", "index.html", "patient-1.html", "patient-2.html", "patient-3.html")
-    ]
+    pages = ["card.html", "index.html", "patient-1.html", "patient-2.html", "patient-3.html"]
+    assert sorted(f.name for f in out.iterdir()) == pages
     assert sorted(f.name for f in tmp_path.iterdir()) == ["deep", "few.csv"]
     everything = "".join(f.read_text("utf-8") for f in out.iterdir())
     assert "<b>2</b>" not in everything
