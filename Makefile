@@ -34,7 +34,7 @@ nightly: $(VENV)/.dev ## All tests, the slow ones too
 # the JIT is off: a compiled line is not seen
 coverage: $(VENV)/.dev ## Run the tests of the kernels as plain Python; 95% of their lines must run
 	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest tests/kernels -m 'not nightly' -q -p no:cacheprovider \
-		--cov=theracast.kernels --cov-report=term-missing --cov-fail-under=95
+		--numprocesses auto --dist loadfile --cov=theracast.kernels --cov-report=term-missing --cov-fail-under=95
 
 check: format lint docs types layers test coverage ## Everything the gate asks
 

@@ -49,6 +49,7 @@ def test_one_patient_alone_scores_as_among_fifty_from_the_registry(twice):
         pd.testing.assert_frame_equal(alone, crowd.loc[[i]], check_exact=True)
 
 
+@pytest.mark.nightly
 def test_a_champion_of_another_experiment_keeps_the_alias(tmp_path, monkeypatch):
     store = f"sqlite:///{tmp_path}/mlflow.db"
     other, ours = (

@@ -17,6 +17,7 @@ from theracast.predict.report.therapies import therapies_page
 
 FULL = ABOUT | {"sets": SETS, "coverage": COVERAGE, "net_benefit": WORTH, "equity": EQUITY}
 LOOKS = [("light", 1280), ("dark", 1280), ("light", 390)]
+EACH = [*LOOKS[:2], pytest.param(*LOOKS[2], marks=pytest.mark.nightly)]
 
 
 def found(browser, html, path, scheme, width):
@@ -34,7 +35,7 @@ def told(model):
     return Predictor(model, "0" * 64).score(load_cohort("riaz2017_mel"), explained=True, spread=True)
 
 
-@pytest.mark.parametrize(("scheme", "width"), LOOKS)
+@pytest.mark.parametrize(("scheme", "width"), EACH)
 def test_the_pages_of_a_response_model(browser, model, told, tmp_path, scheme, width):
     odd = changed(told, "Pt2", reason="out of domain: the tumour type is renal", decision="abstain")
     against = replace(told, explanation=replace(told.explanation, directions=dict.fromkeys(told.explanation.points, 1)))
@@ -47,7 +48,7 @@ def test_the_pages_of_a_response_model(browser, model, told, tmp_path, scheme, w
         assert found(browser, html, tmp_path / "p.html", scheme, width) == []
 
 
-@pytest.mark.parametrize(("scheme", "width"), LOOKS)
+@pytest.mark.parametrize(("scheme", "width"), EACH)
 def test_the_pages_of_a_choice(browser, tmp_path, scheme, width):
     predictor, patients = choice_predictor(), as_cohort(pd.DataFrame({"clinical:age": [30.0, -1.0]}, index=["a", "b"]))
     rankings = predictor.rank(patients)
