@@ -16,14 +16,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import yaml
-from prognosis_page import draw
+from prognosis_page import draw, feature_of
 from scipy.special import logit
 from sklearn.metrics import roc_auc_score
 
 from theracast.features.assembler import FeatureAssembler
-from theracast.features.blocks import BLOCKS
 from theracast.features.datasets import load_cohort
-from theracast.features.spec import Feature
 from theracast.models.effects import odds_effects
 from theracast.models.metrics import auc
 from theracast.models.prognosis import COMMON, Followed, prognostic_effects, propensity
@@ -78,12 +76,6 @@ def followed(name: str, settings: dict[str, Any]) -> Followed:
     values = FeatureAssembler(settings["blocks"]).fit(cohort).matrix(cohort).values[wanted]
     cut = values.clip(upper=pd.Series(settings["features"], dtype=float), axis=1)
     return Followed.of(cohort, on_scale(cut, settings))
-
-
-def feature_of(column: str) -> Feature:
-    """Find the spec of a feature."""
-    block, name = column.split("__", 1)
-    return next(f for f in BLOCKS[block].spec.features if f.name == name)
 
 
 def on_scale(values: pd.DataFrame, settings: dict[str, Any]) -> pd.DataFrame:

@@ -12,6 +12,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from theracast.features.blocks import BLOCKS
 from theracast.features.feature_names import bare_name, block_of
+from theracast.features.spec import Feature
 from theracast.predict.tables import markdown
 
 HERE = Path(__file__).parent
@@ -24,9 +25,14 @@ LOOKS = {
 TICKS = (0.25, 0.33, 0.5, 0.67, 1.0, 1.5, 2.0, 3.0)
 
 
+def feature_of(column: str) -> Feature:
+    """Find the spec of a feature."""
+    return next(f for f in BLOCKS[block_of(column)].spec.features if f.name == bare_name(column))
+
+
 def named(feature: str, step: float, doublings: list[str]) -> tuple[str, str]:
     """Name a feature, and what one step of it is."""
-    spec = next(f for f in BLOCKS[block_of(feature)].spec.features if f.name == bare_name(feature))
+    spec = feature_of(feature)
     if spec.unit == "0/1":
         return spec.about, "yes against no"
     size = f"{step:.2g} doublings of 1 + value" if feature in doublings else f"{step:.2g} {spec.unit}"

@@ -217,8 +217,8 @@ def before_treatment(cohort: Cohort) -> Cohort:
     ['a', 'c']
     """
     table = cohort.table("clinical")
-    days = {c: days_of(table[c]) for c in map(str, table.columns) if _DATE.search(c.lower())}
-    late = [row for problem in _sampled_late(table, {c.lower(): d for c, d in days.items()}) for row in problem.rows]
+    days = {c.lower(): days_of(table[c]) for c in map(str, table.columns) if _DATE.search(c.lower())}
+    late = [row for problem in _sampled_late(table, days) for row in problem.rows]
     return cohort.subset(cohort.ids.delete(sorted(set(late))))
 
 
